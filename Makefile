@@ -1,0 +1,116 @@
+# inboxd. `make` alone explains the targets; needs GNU make, and Python 3.11 or newer.
+#
+# Variables:  PYTHON=python3.12   the Python to make .venv with (only when there is none yet)
+#             TORCH=cpu|cuda      the build of PyTorch; cpu unless told otherwise once
+#             ARGS="..."          handed on to inboxd demo, pytest or the benchmark
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.SUFFIXES:
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+# What was installed once stays the default: `make test` after `make install TORCH=cuda` keeps it.
+ifndef TORCH
+TORCH := $(or $(shell cat $(VENV)/.torch 2>/dev/null),cpu)
+endif
+ifeq ($(filter cpu cuda,$(TORCH)),)
+$(error TORCH is "$(TORCH)", but must be cpu or cuda)
+endif
+
+# Variables of the shell that would make pip and Python look elsewhere.
+unexport PYTHONPATH PYTHONHOME
+export PIP_USER := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PIP_INSTALL := $(BIN)/python -m pip install --quiet \
+	--constraint constraints.txt --build-constraint constraints.txt
+
+# Stamps: each file says that the step of its name is done with the pins it depends on.
+VENV_READY := $(VENV)/.ready
+PROGRAM := $(VENV)/.program-$(TORCH)
+DEVELOPMENT := $(VENV)/.development-$(TORCH)
+
+.PHONY: help install demo test dovecot check lint types imports format bench wheel docs pins clean distclean moved
+
+help: ## explain the targets
+	@echo 'Targets of inboxd:'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'With an NVIDIA GPU: make install TORCH=cuda'
+
+install: $(PROGRAM) ## make .venv with the program alone: .venv/bin/inboxd
+	@echo 'Installed: $(BIN)/inboxd --help'
+
+demo: $(PROGRAM) ## install, then show the whole loop on a sample mailbox
+	@$(BIN)/inboxd demo $(ARGS)
+
+test: $(DEVELOPMENT) dovecot check ## install what the tests need, check the code, run all tests
+	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python tools/check_wheel.py
+
+dovecot: $(DEVELOPMENT)
+	@$(BIN)/python tools/ensure_dovecot.py
+
+check: lint types imports ## style, types and the direction of imports
+
+lint: $(DEVELOPMENT) ## ruff: lint and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEVELOPMENT) ## mypy
+	$(BIN)/mypy
+
+imports: $(DEVELOPMENT) ## import-linter
+	$(BIN)/lint-imports
+
+format: $(DEVELOPMENT) ## let ruff mend style and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEVELOPMENT) ## measure speed and learning
+	@$(BIN)/python -m bench $(ARGS)
+
+wheel: $(DEVELOPMENT) ## build sdist and wheel into dist/
+	$(BIN)/python tools/build_wheel.py dist
+
+docs: $(PROGRAM) ## bring config.example.toml and docs/configuration.md up to date
+	$(BIN)/python -m daemon.config.docs --write
+
+pins: $(VENV_READY) ## choose the versions in constraints.txt anew
+	$(BIN)/python tools/update_constraints.py
+
+clean: ## remove what was built or cached
+	rm -rf build dist .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean ## remove .venv too
+	rm -rf $(VENV)
+
+$(VENV_READY): constraints.txt tools/make_venv.sh
+	@PYTHON='$(PYTHON)' sh tools/make_venv.sh $(VENV)
+	@touch $@
+
+# A checkout that was copied or moved together with its .venv: the paths in there are wrong, and
+# make_venv.sh makes it anew.
+ifneq ($(wildcard $(VENV)/.checkout),)
+ifneq ($(shell cat $(VENV)/.checkout),$(shell pwd -P))
+$(VENV_READY): moved
+endif
+endif
+moved:
+
+$(PROGRAM): $(VENV_READY) pyproject.toml tools/install_torch.py
+	@rm -f $(VENV)/.program-* $(VENV)/.development-*
+	@$(BIN)/python tools/install_torch.py $(TORCH)
+	@echo 'Installing inboxd and the packages it needs ...'
+	@$(PIP_INSTALL) --editable .
+	@printf '%s\n' '$(TORCH)' > $(VENV)/.torch
+	@touch $@
+
+$(DEVELOPMENT): $(PROGRAM)
+	@echo 'Installing what the tests need ...'
+	@$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@

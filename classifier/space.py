@@ -1,0 +1,169 @@
+"""From cached features to the rows that the linear head multiplies.
+
+Per sparse block (words, characters, sender …): sublinear term frequency 1 + log(count), times
+a smoothed inverse document frequency, normalised to unit length, times the square root of the
+block's weight: so the inner product of two rows is the weighted sum of the blocks' cosines, and
+no block dominates because it happens to have more features (Salton and Buckley, Term-Weighting
+Approaches in Automatic Text Retrieval, 1988; block weights as in multiple kernel learning).
+The encoder's vector is centred first, because sentence vectors lie in a narrow cone.
+
+A feature that the training mail never had keeps its share of the length: a mail full of unknown
+words gets a short known part, hence low scores, hence low confidence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.features import Block, Features
+
+Floats = npt.NDArray[np.float32]
+Keys = npt.NDArray[np.uint32]
+Integers = npt.NDArray[np.int64]
+
+_Kind = TypeVar("_Kind", bound=np.generic)
+
+BLOCK_SHIFT = 29
+"""The top three bits of a feature's key name its block."""
+BLOCK_COUNT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class BlockWeights:
+    """How much each block counts in the similarity of two mails."""
+
+    words: float = 1.0
+    characters: float = 1.0
+    sender: float = 1.0
+    recipients: float = 1.0
+    list: float = 1.0
+    meta: float = 0.25
+    deep: float = 2.0
+
+    def scales(self) -> Floats:
+        """[8] square roots of the sparse blocks' weights, by block number."""
+        scales = np.zeros(BLOCK_COUNT, dtype=np.float32)
+        for block in Block:
+            scales[block] = math.sqrt(getattr(self, block.name.lower()))
+        return scales
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """n mails in the space: sparse part in CSR form over raw feature keys, dense part beside it.
+
+    `keys` [nnz] and `values` [nnz] belong to mail i from `offsets[i]` to `offsets[i + 1]`;
+    `deep` is [n, hidden].
+    """
+
+    keys: Keys
+    values: Floats
+    offsets: Integers
+    deep: Floats
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def square_norms(self) -> Floats:
+        """[n] squared lengths, dense part included."""
+        sparse = np.bincount(self.owners(), weights=self.values**2, minlength=len(self))
+        return np.asarray(sparse + np.square(self.deep).sum(axis=1), dtype=np.float32)
+
+    def owners(self) -> Integers:
+        """[nnz] the mail that each sparse value belongs to."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureSpace:
+    """What must be known of the training mail to turn features into rows.
+
+    `active` [a] ascending keys of the features seen in training, `idf` [a] their weights,
+    `unseen_idf` that of all others, `centre` [hidden] the mean encoder vector.
+    """
+
+    active: Keys
+    idf: Floats
+    unseen_idf: float
+    centre: Floats
+    weights: BlockWeights
+
+    @classmethod
+    def learn(cls, features: Sequence[Features], weights: BlockWeights) -> FeatureSpace:
+        """Document frequencies and centre of at least one mail."""
+        active, counts = np.unique(
+            np.concatenate([one.indices for one in features]), return_counts=True
+        )
+        total = len(features)
+        idf = 1.0 + np.log((1.0 + total) / (1.0 + counts))
+        centre = np.mean([one.vector.astype(np.float32) for one in features], axis=0)
+        return cls(
+            active=active.astype(np.uint32),
+            idf=idf.astype(np.float32),
+            unseen_idf=1.0 + math.log(1.0 + total),
+            centre=centre.astype(np.float32),
+            weights=weights,
+        )
+
+    def rows(self, features: Sequence[Features]) -> Rows:
+        """Rows of any mails; features unknown to the space are kept at `unseen_idf`."""
+        lengths = [len(one.indices) for one in features]
+        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        keys = _joined([one.indices for one in features], np.uint32)
+        counts = _joined([one.values for one in features], np.float32)
+        owners = np.repeat(np.arange(len(features)), lengths)
+        plain = (1.0 + np.log(np.maximum(counts, 1.0))) * self.idf_of(keys)
+        values = plain * self._normalisers(keys, plain, owners, len(features))
+        return Rows(keys, values.astype(np.float32), offsets, self._deep(features))
+
+    def idf_of(self, keys: Keys) -> Floats:
+        """[k] inverse document frequencies, `unseen_idf` for unknown keys."""
+        positions, known = self.positions(keys)
+        return np.where(known, self.idf[positions], np.float32(self.unseen_idf))
+
+    def positions(self, keys: Keys) -> tuple[Integers, npt.NDArray[np.bool_]]:
+        """[k] positions of keys in `active`, and which of them really are there."""
+        if not len(self.active):
+            return np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=np.bool_)
+        positions = np.minimum(np.searchsorted(self.active, keys), len(self.active) - 1)
+        return positions, self.active[positions] == keys
+
+    def extended(self, keys: Keys) -> FeatureSpace:
+        """The same space with `keys` (ascending) active; no row that it makes changes."""
+        active = np.union1d(self.active, keys).astype(np.uint32)
+        return replace(self, active=active, idf=self.idf_of(active))
+
+    def _normalisers(
+        self, keys: Keys, values: npt.NDArray[np.floating], owners: Integers, total: int
+    ) -> npt.NDArray[np.float64]:
+        """[nnz] √weight of the block ÷ length of the mail's part in that block."""
+        blocks = (keys >> np.uint32(BLOCK_SHIFT)).astype(np.int64)
+        cells = owners * BLOCK_COUNT + blocks
+        squares = np.bincount(cells, weights=values**2, minlength=total * BLOCK_COUNT)
+        # Cells without any feature divide by zero, but no value ever looks at them.
+        lengths = np.sqrt(np.where(squares > 0, squares, 1.0))
+        scales = np.tile(self.weights.scales(), total)
+        return np.asarray((scales / lengths)[cells], dtype=np.float64)
+
+    def _deep(self, features: Sequence[Features]) -> Floats:
+        """[n, hidden] centred vectors of length √weight; one equal to the centre stays zero."""
+        if not features:
+            return np.zeros((0, len(self.centre)), dtype=np.float32)
+        vectors = np.stack([one.vector for one in features]).astype(np.float32) - self.centre
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        scale = np.float32(math.sqrt(self.weights.deep))
+        return np.asarray(
+            np.where(lengths > 1e-6, vectors * scale / np.maximum(lengths, 1e-6), 0.0),
+            dtype=np.float32,
+        )
+
+
+def _joined(parts: Sequence[npt.NDArray[_Kind]], kind: type[_Kind]) -> npt.NDArray[_Kind]:
+    """One array of all parts; an empty one of the right kind when there are none."""
+    return np.concatenate(parts) if parts else np.empty(0, dtype=kind)

@@ -1,0 +1,70 @@
+"""Wires the program: configuration, secrets, store, engine and mailboxes into one
+`Application`. Nothing else constructs these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from daemon.config.load import Config
+from daemon.config.secrets import Secret, find_password
+from daemon.config.settings import AccountSettings
+from daemon.learning.engine import Engine, EngineSettings
+from daemon.mailbox.connection import ConnectionSettings
+from daemon.mailbox.imap import ImapMailbox
+from daemon.mailbox.port import Mailbox
+from daemon.store import Store
+from daemon.use_cases.application import Application
+
+
+def utc_now() -> datetime:
+    """The clock of the real program."""
+    return datetime.now(UTC)
+
+
+def build(config: Config, *, on_wait: Callable[[], None] = lambda: None) -> Application:
+    """The wired program. Opens (and migrates) the database; connects to nothing.
+
+    Raises `StateError` and its kinds.
+    """
+    settings = config.settings
+    state_dir = settings.state.dir
+    return Application(
+        settings=settings,
+        config_path=config.path,
+        store=Store.open(state_dir),
+        engine=Engine(
+            EngineSettings(
+                encoder=settings.model.encoder,
+                device=settings.model.device.value,
+                max_tokens=settings.model.max_tokens,
+                threads=settings.model.threads,
+                cache_dir=state_dir / "encoder",
+                models_dir=state_dir / "models",
+            )
+        ),
+        clock=utc_now,
+        connect=connect,
+        on_wait=on_wait,
+    )
+
+
+def connect(name: str, account: AccountSettings) -> Mailbox:
+    """Log in with the password from wherever it is kept."""
+    return open_mailbox(account, find_password(name, account))
+
+
+def open_mailbox(account: AccountSettings, password: Secret) -> Mailbox:
+    """Log in to one account. Raises `MailboxError` and its kinds."""
+    return ImapMailbox.connect(
+        ConnectionSettings(
+            host=account.host,
+            port=account.port,
+            tls=account.tls.value,
+            username=account.username,
+            password=password.reveal,
+            timeout=float(account.timeout_seconds),
+            ca_file=Path(account.ca_file) if account.ca_file is not None else None,
+        )
+    )

@@ -1,0 +1,149 @@
+"""init, check, pause, resume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.cli.context import OPTIONS, AccountOption, JsonOption, application
+from daemon.cli.output import console, errors, print_json, table
+
+if TYPE_CHECKING:
+    from daemon.config.settings import AccountSettings
+    from daemon.use_cases.check import AccountCheck, FolderCheck
+
+
+def register(cli: typer.Typer) -> None:
+    """Add this module's commands."""
+    cli.command("init", epilog="Example: inboxd init --host imap.example.org")(init)
+    cli.command("check", epilog="Example: inboxd check --json")(check)
+    cli.command("pause", epilog="Example: inboxd pause --account private")(pause)
+    cli.command("resume", epilog="Example: inboxd resume")(resume)
+
+
+def init(
+    host: Annotated[str | None, typer.Option(help="IMAP server; asked for if missing.")] = None,
+    username: Annotated[str | None, typer.Option(help="Login name; asked for if missing.")] = None,
+    name: Annotated[str, typer.Option(help="What to call the account.")] = "private",
+    port: Annotated[int | None, typer.Option(help="Default: 993, or 143 without TLS.")] = None,
+    tls: Annotated[str, typer.Option(help="implicit, starttls, or none (loopback).")] = "implicit",
+    mode: Annotated[str, typer.Option(help="observe, suggest or sort.")] = "suggest",
+    password_file: Annotated[
+        Path | None, typer.Option(help="Read the password from this file, and keep it there.")
+    ] = None,
+    state_dir: Annotated[Path | None, typer.Option(help="Where inboxd keeps its data.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The configuration file to write.")] = None,
+    force: Annotated[bool, typer.Option(help="Replace an existing configuration.")] = False,
+) -> None:
+    """Set up an account: asks, logs in, lists the folders, writes a commented config.toml."""
+    from daemon.bootstrap import open_mailbox  # noqa: PLC0415
+    from daemon.config.load import user_config_path  # noqa: PLC0415
+    from daemon.config.secrets import Secret, find_password  # noqa: PLC0415
+    from daemon.use_cases.init import keep_password, probe, write_config  # noqa: PLC0415
+
+    path = output or OPTIONS.config or user_config_path()
+    if path.exists() and not force:
+        raise typer.BadParameter(f"{path} exists. Name another with --output, or add --force.")
+    answers: dict[str, object] = {
+        "host": host or typer.prompt("IMAP server (for example imap.example.org)"),
+        "tls": tls,
+        "username": username or typer.prompt("User name (often the whole mail address)"),
+        "mode": mode,
+    }
+    if port is not None:
+        answers["port"] = port
+    if password_file is not None:
+        answers["password_file"] = password_file.absolute()
+    account = _account(answers)
+    if password_file is not None:
+        password = find_password(name, account)
+    else:
+        password = Secret(typer.prompt("Password", hide_input=True))
+    console.print(f"Connecting to {account.host}:{account.port} …", markup=False)
+    found = probe(open_mailbox, account, password)
+    _print_folders(name, found.folders)
+    if password_file is None:
+        kept = keep_password(name, password, path.absolute().parent)
+        if kept is None:
+            console.print("The password is in the keyring.")
+        else:
+            console.print(f"No usable keyring: the password is in {kept} (mode 0600).")
+            account = _account({**answers, "password_file": kept})
+    write_config(path, name, account, state_dir=state_dir, force=force)
+    console.print(f"Wrote {path}. Read it, then run:", markup=False)
+    for command in ("inboxd check", "inboxd learn", "inboxd run"):
+        console.print(f"  {command}")
+
+
+def _account(answers: dict[str, object]) -> AccountSettings:
+    """The answers as settings; faults are reported as those of a file are."""
+    from daemon.config.load import read_account  # noqa: PLC0415
+
+    return read_account(answers)
+
+
+def _print_folders(title: str, folders: tuple[FolderCheck, ...]) -> None:
+    table(
+        f"Folders of {title}",
+        ("folder", "role", "special use", "#mails"),
+        [(f.name, f.role, f.special_use, f.messages) for f in folders],
+    )
+
+
+def check(account: AccountOption = None, as_json: JsonOption = False) -> None:
+    """Check configuration, logins, folders and models; non-zero if the daemon could not run."""
+    from daemon.use_cases.check import check as run_check  # noqa: PLC0415
+
+    with application() as app:
+        results = run_check(app, account)
+        path = app.config_path
+    if as_json:
+        print_json({"config": path, "accounts": results})
+    else:
+        console.print(f"Configuration: {path or 'environment only'}", markup=False)
+        for result in results:
+            _print_check(result)
+    if not all(result.ok for result in results):
+        raise typer.Exit(5)
+
+
+def _print_check(result: AccountCheck) -> None:
+    mark = "[green]✓[/green]" if result.ok else "[red]✗[/red]"
+    console.print(f"\n{mark} account [bold]{result.name}[/bold], mode {result.mode}")
+    if result.error is not None:
+        errors.print(f"  {result.error}", style="red", markup=False)
+        errors.print(f"  → {result.next_step}", markup=False)
+    if result.folders:
+        console.print(
+            f"  moves by: {result.moves_by}; IDLE: {'yes' if result.idle else 'no'}; "
+            f"message id: {result.server_id or 'by content'}"
+        )
+        console.print(f"  capabilities: {' '.join(result.capabilities)}", markup=False)
+        console.print(f"  model: {result.model or 'none yet'}", markup=False)
+        _print_folders(result.name, result.folders)
+    for warning in result.warnings:
+        console.print(f"  ! {warning}", style="yellow", markup=False)
+
+
+def pause(account: AccountOption = None) -> None:
+    """Stop looking at mail until resumed; holds across restarts."""
+    _set_paused(account, paused=True)
+
+
+def resume(account: AccountOption = None) -> None:
+    """Go on after a pause."""
+    _set_paused(account, paused=False)
+
+
+def _set_paused(account: str | None, *, paused: bool) -> None:
+    from daemon.use_cases.pause import set_paused  # noqa: PLC0415
+
+    with application() as app:
+        names = app.names(account)
+        changed = set_paused(app, names, paused=paused)
+    word = "paused" if paused else "running"
+    for name in names:
+        already = "" if name in changed else "already "
+        console.print(f"{name}: {already}{word}", markup=False)

@@ -1,0 +1,100 @@
+"""What the commands share: global options, the wired program, and time arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.cli.output import errors
+
+if TYPE_CHECKING:
+    from daemon.config.load import Config
+    from daemon.use_cases.application import Application
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AccountOption = Annotated[
+    str | None,
+    typer.Option("--account", "-a", help="Only this account (default: all, or the only one)."),
+]
+
+
+@dataclass(slots=True)
+class GlobalOptions:
+    """Options that stand before the command."""
+
+    config: Path | None = None
+    log_level: str | None = None
+
+
+OPTIONS = GlobalOptions()
+
+
+def load() -> Config:
+    """The configuration, with logging set up by it. Raises `ConfigError`."""
+    from daemon.config.load import load_config  # noqa: PLC0415 - pydantic takes 0.2 s to import
+    from daemon.logs import configure_logging  # noqa: PLC0415
+
+    config = load_config(OPTIONS.config)
+    logging = config.settings.logging
+    configure_logging(OPTIONS.log_level or logging.level.value, logging.format.value)
+    return config
+
+
+@contextmanager
+def application(*, quiet: bool = True) -> Iterator[Application]:
+    """The wired program, closed afterwards.
+
+    `quiet` keeps log lines below warnings out of interactive commands, unless --log-level
+    asks for them.
+    """
+    from daemon.bootstrap import build  # noqa: PLC0415 - SQLAlchemy and imapclient
+    from daemon.logs import configure_logging  # noqa: PLC0415
+
+    config = load()
+    if quiet and OPTIONS.log_level is None:
+        configure_logging("warning", config.settings.logging.format.value)
+    app = build(
+        config,
+        on_wait=lambda: errors.print("Waiting for another inboxd that works on this account …"),
+    )
+    try:
+        yield app
+    finally:
+        app.store.close()
+
+
+def one_account(app: Application, name: str | None) -> str:
+    """The chosen account, or the only one that is configured."""
+    if name is not None:
+        app.account(name)
+        return name
+    names = list(app.settings.accounts)
+    if len(names) > 1:
+        raise typer.BadParameter(f"Name one with --account: {', '.join(sorted(names))}.")
+    return names[0]
+
+
+_AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_since(text: str | None) -> datetime | None:
+    """ "2h", "3d", "2026-03-01" or "2026-03-01 14:30" (local time) as an aware time."""
+    if text is None:
+        return None
+    age = re.fullmatch(r"(\d{1,6})([smhdw])", text.strip())
+    if age is not None:
+        return datetime.now(UTC) - timedelta(**{_AGES[age[2]]: int(age[1])})
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise typer.BadParameter(
+            "Write an age such as 30m, 2h or 3d, or a time such as 2026-03-01 14:30."
+        ) from None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.astimezone().astimezone(UTC)

@@ -1,0 +1,271 @@
+"""learn, train, models, classify."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from daemon.cli.context import AccountOption, JsonOption, application, one_account
+from daemon.cli.output import console, errors, percent, print_json, table, when
+
+if TYPE_CHECKING:
+    from daemon.learning.refit import Refit
+    from daemon.use_cases.classify import Classification
+    from daemon.use_cases.learn import Learned, Progress
+
+models = typer.Typer(
+    help="The models of an account: list them, look at one, go back.", no_args_is_help=True
+)
+
+STAGES = {
+    "inventory": "Looking into the folders",
+    "encode": "Reading mail with BERT",
+    "train": "Learning and evaluating",
+}
+
+
+def register(cli: typer.Typer) -> None:
+    """Add this module's commands."""
+    cli.command("learn", epilog="Example: inboxd learn --account private --newest 200")(learn)
+    cli.command("train", epilog="Example: inboxd train")(train)
+    cli.command("classify", epilog="Examples: inboxd classify mail.eml · inboxd classify - < mail")(
+        classify
+    )
+    models.command("list", epilog="Example: inboxd models list --json")(list_)
+    models.command("show", epilog="Example: inboxd models show")(show)
+    models.command("rollback", epilog="Example: inboxd models rollback --account private")(rollback)
+    cli.add_typer(models, name="models")
+
+
+@contextmanager
+def progress_bar(*, quiet: bool) -> Iterator[Progress]:
+    """A progress bar on standard error; with `quiet` none."""
+    from rich.progress import (  # noqa: PLC0415 - only for long work
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=errors, disable=quiet) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(STAGES[stage])
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+def learn(
+    account: AccountOption = None,
+    newest: Annotated[
+        int | None, typer.Option(min=1, help="Newest mails per folder (default: configuration).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn from the mail in your label folders, evaluate it honestly, start using it."""
+    from daemon.use_cases.learn import learn as run_learn  # noqa: PLC0415
+
+    results: list[Learned] = []
+    with application() as app:
+        for name in app.names(account):
+            with progress_bar(quiet=as_json) as progress:
+                results.append(run_learn(app, name, newest_per_folder=newest, progress=progress))
+    if as_json:
+        print_json(results)
+    else:
+        for result in results:
+            _print_learned(result)
+    if any(result.refit.version is None for result in results):
+        raise typer.Exit(6)
+
+
+def _print_learned(result: Learned) -> None:
+    rate = result.encoded / result.seconds_encoding if result.seconds_encoding else 0.0
+    console.print(
+        f"{result.account}: {sum(result.new_examples.values())} new examples, "
+        f"{result.encoded} mails read in {result.seconds_encoding:.0f} s ({rate:.0f}/s)",
+        markup=False,
+    )
+    _print_refit(result.account, result.refit)
+
+
+def _print_refit(account: str, result: Refit) -> None:
+    if result.version is None:
+        console.print(f"{account}: no model yet: {result.reason}", style="yellow", markup=False)
+        return
+    if result.evaluation is not None:
+        _print_evaluation(result.evaluation, result.labels)
+    _print_autonomy(result.report, result.labels)
+    verb = "is in use" if result.promoted else "was not taken"
+    console.print(
+        f"{account}: model {result.version} from {result.examples} examples {verb} "
+        f"({result.seconds:.1f} s). {result.reason}",
+        markup=False,
+    )
+
+
+def _print_evaluation(report: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    """Precision, recall and F1 per folder on the newest tenth, learned from the oldest 80 %."""
+    table(
+        f"Test on the newest {report['mails']} mails, learned from older ones only",
+        ("folder", "#mails", "#precision", "#recall", "#F1"),
+        [
+            (
+                names.get(label, label),
+                score["support"],
+                percent(score["precision"]),
+                percent(score["recall"]),
+                percent(score["f1"]),
+            )
+            for label, score in report["per_label"].items()
+            if score["support"]
+        ],
+    )
+    accuracy, moved = report["accuracy"], report["moved_precision"]
+    console.print(
+        f"accuracy {percent(accuracy['value'])} "
+        f"({percent(accuracy['low'])} – {percent(accuracy['high'])}), "
+        f"macro F1 {percent(report['macro_f1']['value'])}, "
+        f"AUC {report['roc_auc'] or float('nan'):.3f}; it would have moved "
+        f"{percent(report['coverage']['value'])} by itself, of these "
+        f"{percent(moved['value']) if moved else '–'} rightly",
+        markup=False,
+    )
+
+
+def _print_autonomy(report: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    """What each folder may do by itself from now on."""
+    table(
+        f"Folders (target precision {percent(report['target_precision'])})",
+        ("folder", "#examples", "may move by itself", "#from probability", "#estimated precision"),
+        [
+            (
+                names.get(label, label),
+                figures["examples"],
+                "yes" if figures["threshold"]["threshold"] is not None else "suggests only",
+                percent(figures["threshold"]["threshold"]),
+                percent(figures["threshold"]["estimated_precision"]),
+            )
+            for label, figures in report["per_label"].items()
+        ],
+    )
+
+
+def train(account: AccountOption = None, as_json: JsonOption = False) -> None:
+    """Re-fit the model now from everything you taught so far."""
+    from daemon.use_cases.learn import train as run_train  # noqa: PLC0415
+
+    with application() as app:
+        results = {name: run_train(app, name) for name in app.names(account)}
+    if as_json:
+        print_json(results)
+    else:
+        for name, result in results.items():
+            _print_refit(name, result)
+    if any(result.version is None for result in results.values()):
+        raise typer.Exit(6)
+
+
+def list_(account: AccountOption = None, as_json: JsonOption = False) -> None:
+    """All trained models, newest first, with what the gate said."""
+    from daemon.use_cases.models import list_models  # noqa: PLC0415
+
+    with application() as app:
+        found = list_models(app, account)
+    if as_json:
+        print_json(found)
+        return
+    table(
+        "Models",
+        ("account", "version", "state", "trained", "#examples", "#accuracy", "gate"),
+        [
+            (m.account, m.version, m.state, when(m.created_at), m.examples, percent(m.accuracy),
+             m.reason)
+            for m in found
+        ],
+    )  # fmt: skip
+
+
+def show(
+    version: Annotated[str | None, typer.Argument(help="Default: the one in use.")] = None,
+    account: AccountOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """One model: figures, thresholds, and why it was promoted or rejected."""
+    from daemon.use_cases.models import show_model  # noqa: PLC0415
+
+    with application() as app:
+        name = one_account(app, account)
+        found = show_model(app, name, version)
+    if as_json:
+        print_json(found)
+        return
+    summary = found.summary
+    console.print(f"Model {summary.version} of {name}: {summary.state}", markup=False)
+    console.print(f"Gate: {summary.reason}", markup=False)
+    console.print(f"Directory (with a model card): {found.directory}", markup=False)
+    names = found.report["label_names"]
+    if "evaluation" in found.report:
+        _print_evaluation(found.report["evaluation"], names)
+    _print_autonomy(found.report, names)
+
+
+def rollback(account: AccountOption = None) -> None:
+    """Go back to the model that was in use before."""
+    from daemon.use_cases.models import roll_back  # noqa: PLC0415
+
+    with application() as app:
+        name = one_account(app, account)
+        version = roll_back(app, name)
+    console.print(f"{name}: model {version} is in use again", markup=False)
+
+
+def classify(
+    files: Annotated[list[Path], typer.Argument(help="Message files; - is standard input.")],
+    account: AccountOption = None,
+    top: Annotated[int, typer.Option(min=1, help="How many folders to show.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Probabilities for message files; needs a model but no server."""
+    from daemon.use_cases.classify import classify as run_classify  # noqa: PLC0415
+
+    contents = [(str(path), _read(path)) for path in files]
+    with application() as app:
+        results = run_classify(app, one_account(app, account), contents)
+    if as_json:
+        print_json(results)
+        return
+    for result in results:
+        _print_classification(result, top)
+
+
+def _read(path: Path) -> bytes:
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _print_classification(result: Classification, top: int) -> None:
+    verdict = "would be moved" if result.moves else "would stay in the inbox"
+    console.print(f"{result.source}: {verdict}. {result.reason}", markup=False)
+    for folder, probability in result.ranked[:top]:
+        console.print(f"  {percent(probability):>8}  {folder}", markup=False)

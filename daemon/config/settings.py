@@ -1,0 +1,283 @@
+"""Every option of inboxd: its type, its default and what it means.
+
+The attribute docstrings below are the documentation: `config.example.toml` and the tables in
+`docs/configuration.md` are generated from them (`python -m daemon.config.docs`) and the fault
+messages quote them. All models are frozen and refuse unknown keys.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Mapping
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from daemon.config.environment import EnvironmentSource
+from daemon.config.values import (
+    AccountName,
+    FilePath,
+    Host,
+    Number,
+    Pattern,
+    Switch,
+    Text,
+    TimeOfDay,
+    Whole,
+    fault,
+    is_loopback,
+)
+
+IMPLICIT_TLS_PORT = 993
+PLAIN_PORT = 143
+
+
+class Device(enum.StrEnum):
+    """Where the encoder computes."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+class Tls(enum.StrEnum):
+    """How the connection to the mail server is protected (RFC 8314)."""
+
+    IMPLICIT = "implicit"
+    STARTTLS = "starttls"
+    NONE = "none"
+
+
+class Mode(enum.StrEnum):
+    """How much inboxd may do to an account."""
+
+    OBSERVE = "observe"
+    SUGGEST = "suggest"
+    SORT = "sort"
+
+
+class LogLevel(enum.StrEnum):
+    """The least important kind of log line that is still written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(enum.StrEnum):
+    """What a log line looks like."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+def default_state_dir() -> Path:
+    """`$XDG_STATE_HOME/inboxd`, or `~/.local/state/inboxd` (XDG Base Directory, 0.8).
+
+    A user without a home directory (a container's, a system service's) gets `/var/lib/inboxd`.
+    """
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if Path(base).is_absolute():
+        return Path(base) / "inboxd"
+    try:
+        return Path.home() / ".local" / "state" / "inboxd"
+    except RuntimeError:
+        return Path("/var/lib/inboxd")
+
+
+def default_port(values: dict[str, Any]) -> int:
+    """993 for implicit TLS, 143 otherwise (RFC 8314, section 3.2; RFC 3501, section 2.1)."""
+    return IMPLICIT_TLS_PORT if values.get("tls", Tls.IMPLICIT) is Tls.IMPLICIT else PLAIN_PORT
+
+
+class Section(BaseModel):
+    """Common behaviour of all sections."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
+
+
+class StateSettings(Section):
+    """What inboxd keeps."""
+
+    dir: FilePath = Field(default_factory=default_state_dir, examples=["/var/lib/inboxd"])
+    """Directory for the database, the models and the feature cache. One running inboxd per
+    directory. By default $XDG_STATE_HOME/inboxd, which is mostly ~/.local/state/inboxd."""
+
+
+class ModelSettings(Section):
+    """The model that reads mail."""
+
+    encoder: Text = "bundled"
+    """The BERT that turns text into numbers: "bundled" (multilingual-e5-small, comes with the
+    installation), the id of a model on the Hugging Face hub, or a directory (a path that begins
+    with /, ./, ../ or ~)."""
+
+    device: Device = Device.AUTO
+    """Where the encoder computes. "auto" takes a GPU when there is one."""
+
+    target_precision: Number = Field(0.97, ge=0.5, le=0.999)
+    """How often inboxd has to be right before it may move mail into a folder. A folder for which
+    your past mail does not promise this gets suggestions only. Higher means fewer moves and fewer
+    wrong ones."""
+
+    max_tokens: Whole = Field(256, ge=16, le=8192)
+    """How much of a mail the encoder reads, in tokens of about four letters. More is slower;
+    everything encoded so far is encoded again after a change."""
+
+    ridge_lambda: Number = Field(0.03, ge=0.0001, le=100.0)
+    """How strongly the classifier is held back from believing single mails (the λ of ridge
+    regression). Results hardly change between 0.01 and 0.1."""
+
+    threads: Whole = Field(0, ge=0, le=1024)
+    """CPU threads for the encoder and for learning; 0 takes all cores."""
+
+    keep_models: Whole = Field(10, ge=2, le=1000)
+    """How many models are kept to roll back to, the one in use included."""
+
+
+class TrainingSettings(Section):
+    """When inboxd learns, and from what."""
+
+    debounce_seconds: Whole = Field(5, ge=0, le=3600)
+    """How long inboxd waits after your last correction before it learns from it, so that moving
+    twenty mails leads to one re-fit."""
+
+    nightly_at: TimeOfDay = Field(time(3, 30))
+    """Time of day, in the machine's time zone, of the nightly training and house-keeping."""
+
+    min_examples_per_folder: Whole = Field(3, ge=1, le=10_000)
+    """From how many mails on a folder takes part in learning."""
+
+    newest_per_folder: Whole = Field(500, ge=1, le=100_000)
+    """How many of the newest mails of each folder are read for learning."""
+
+    max_examples: Whole = Field(20_000, ge=10, le=1_000_000)
+    """How many examples per account the classifier is fitted to at most; the oldest are left
+    out."""
+
+
+class LoggingSettings(Section):
+    """What inboxd writes to standard error. Never text from mail, never passwords."""
+
+    level: LogLevel = LogLevel.INFO
+    """The least important kind of line that is still written."""
+
+    format: LogFormat = LogFormat.CONSOLE
+    """How a line looks: "console" for people, "json" one object per line for programs."""
+
+
+class FolderSettings(Section):
+    """The roles of an account's folders.
+
+    Patterns are those of the shell: * stands for anything (the delimiter between parent and child
+    folders too), ? for one character, [abc] for one of these. Capitals and small letters differ.
+    """
+
+    inbox: Text = "INBOX"
+    """The folder where new mail arrives and out of which it is sorted."""
+
+    labels: tuple[Pattern, ...] = ("*",)
+    """Folders that inboxd learns and sorts into."""
+
+    neutral: tuple[Pattern, ...] = Field((), examples=[["Archive/*"]])
+    """Folders that inboxd leaves alone and learns nothing from, even when a pattern of labels
+    matches them too. Trash, junk, sent mail, drafts and archives that the server marks as such
+    are always neutral."""
+
+
+class AccountSettings(Section):
+    """One mail account. NAME is yours to choose: letters, digits, - and _."""
+
+    # host and tls come first: later checks and the default of port look at them.
+    host: Host = Field(examples=["imap.example.org"])
+    """Name or address of the IMAP server."""
+
+    tls: Tls = Tls.IMPLICIT
+    """How the connection is encrypted: "implicit" from the first byte, "starttls" after a
+    greeting in clear text, "none" not at all (only for a server on this machine)."""
+
+    port: Whole = Field(default_factory=default_port, ge=1, le=65_535)
+    """Port of the server. By default 993, with "starttls" or "none" 143."""
+
+    username: Text = Field(examples=["alice@example.org"])
+    """The name to log in with, often the whole mail address."""
+
+    password_file: FilePath | None = Field(None, examples=["/run/secrets/inboxd-private"])
+    """File that holds the password and nothing else. Others must not be able to read it. inboxd
+    looks for a systemd credential first, then here, then in the keyring."""
+
+    ca_file: FilePath | None = Field(None, examples=["/etc/inboxd/mail-ca.pem"])
+    """PEM file with the certificate authority of the server, when it is not one that the system
+    trusts. Certificates are always checked."""
+
+    mode: Mode = Mode.SUGGEST
+    """What inboxd may do: "observe" only records what it would do, "suggest" also lists it for
+    you to review, "sort" moves mail."""
+
+    poll_seconds: Whole = Field(60, ge=1, le=86_400)
+    """How often inboxd looks for new mail and for mail that you moved."""
+
+    idle: Switch = True
+    """Whether the server may announce new mail at once (IMAP IDLE), between the polls."""
+
+    timeout_seconds: Whole = Field(30, ge=1, le=3600)
+    """How long inboxd waits for an answer of the server before it connects anew."""
+
+    max_message_kb: Whole = Field(64, ge=1, le=65_536)
+    """How much of the body of each mail is fetched, in kilobytes. Attachments beyond it are never
+    loaded."""
+
+    folders: FolderSettings = Field(default_factory=FolderSettings)
+    """The roles of the folders."""
+
+    @field_validator("tls")
+    @classmethod
+    def _plain_text_stays_on_this_machine(cls, tls: Tls, info: ValidationInfo) -> Tls:
+        host = info.data.get("host")
+        if tls is Tls.NONE and isinstance(host, str) and not is_loopback(host):
+            raise fault(
+                "would send the password unencrypted over the network",
+                'Write tls = "implicit" or tls = "starttls"; "none" is for localhost only.',
+            )
+        return tls
+
+
+class Settings(BaseSettings):
+    """The whole configuration. Environment variables win over what is passed in.
+
+    Use `daemon.config.load.load_config`, which reports all faults in plain words.
+    """
+
+    model_config = SettingsConfigDict(
+        case_sensitive=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    state: StateSettings = Field(default_factory=StateSettings)
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    logging: LoggingSettings = Field(default_factory=LoggingSettings)
+    accounts: Mapping[AccountName, AccountSettings] = Field(min_length=1)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic-settings' signature
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the same
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then the values read from the configuration file."""
+        return EnvironmentSource(settings_cls, given=init_settings()), init_settings

@@ -1,0 +1,103 @@
+"""The kinds of values that settings have, with checks that speak plain words."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+
+def fault(problem: str, mend: str) -> PydanticCustomError:
+    """A validation error that already says, in plain words, what is wrong and how to mend it."""
+    return PydanticCustomError("inboxd", "{problem}", {"problem": problem, "mend": mend})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` cannot be anywhere but on this machine; no name is looked up."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, section 6.3
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _expand_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise fault(
+            "begins with ~, but there is no such home directory",
+            "Write the path in full, beginning with /.",
+        ) from None
+
+
+def _refuse_empty(value: Any) -> Any:
+    if value == "":
+        raise fault("is empty", "Write a path, or remove the line.")
+    return value
+
+
+def _read_time(value: Any) -> time:
+    if isinstance(value, time) and value.tzinfo is None:
+        return value
+    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", value) if isinstance(value, str) else None
+    if match is None:
+        raise fault(
+            "must be a time of day from 00:00 to 23:59, in quotes",
+            'Write hours and minutes, for example: nightly_at = "03:30"',
+        )
+    return time(int(match[1]), int(match[2]))
+
+
+def _check_host(host: str) -> str:
+    # The value is not repeated: a pasted URL may hold a password.
+    if "://" in host or "/" in host or "@" in host or any(map(str.isspace, host)):
+        raise fault(
+            "must be the name of the server alone",
+            'Leave out imaps://, user and path, for example: host = "imap.example.org"',
+        )
+    if host.count(":") == 1 or host.startswith("["):
+        raise fault(
+            "must be without port and brackets",
+            "Write the port on a line of its own, for example: port = 993",
+        )
+    return host
+
+
+def _check_pattern(pattern: str) -> str:
+    if not pattern:
+        raise fault(
+            "holds an empty pattern, which matches no folder",
+            'Remove the empty text "" from the list.',
+        )
+    return pattern
+
+
+def _check_account_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise fault(
+            "is not a name for an account",
+            "Use letters, digits, - and _, beginning with a letter or digit, "
+            "for example: [accounts.private]",
+        )
+    return name
+
+
+# Strict: a configuration says 993, not "993" or true. Environment variables, which are always
+# text, are read as numbers before they come here.
+Switch = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+FilePath = Annotated[Path, BeforeValidator(_refuse_empty), AfterValidator(_expand_home)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Pattern = Annotated[str, AfterValidator(_check_pattern)]
+AccountName = Annotated[str, AfterValidator(_check_account_name)]
+Host = Annotated[Text, AfterValidator(_check_host)]
+TimeOfDay = Annotated[time, BeforeValidator(_read_time)]

@@ -1,0 +1,138 @@
+"""Every error that inboxd raises on purpose.
+
+    InboxdError                    exit code, next step for the user
+    ├── ConfigError            2   all faults of a configuration at once
+    ├── SecretMissing          3   no password found; names the places looked at
+    ├── StateError             4   state directory: locked, newer database, not writable
+    │   ├── AlreadyRunning
+    │   ├── DatabaseTooNew
+    │   └── DatabaseBroken
+    ├── MailboxError           5   the server or the way to it
+    │   ├── MailboxUnreachable     network, time-out, BYE: worth a retry
+    │   ├── LoginRefused           worth no retry before something changes
+    │   ├── FolderMissing
+    │   ├── FolderChanged          UIDVALIDITY is not what the caller believed
+    │   ├── CapabilityMissing      raised before any byte is sent
+    │   └── CommandRefused         the server said NO or BAD
+    ├── ModelError             6   no model, broken model directory, encoder missing
+    └── NotFound               7   the message, model or account that the user named
+
+Each error carries `next_step`: one sentence that tells the user what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class InboxdError(Exception):
+    """Base of all expected errors; `exit_code` is what the command line exits with."""
+
+    exit_code = 1
+    next_step = "Run the command again with --log-level debug and read the last lines."
+
+    def __init__(self, message: str, *, next_step: str | None = None) -> None:
+        super().__init__(message)
+        if next_step is not None:
+            self.next_step = next_step
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFault:
+    """One fault: where (dotted key), what is wrong, how to mend it."""
+
+    key: str
+    problem: str
+    mend: str
+
+
+class ConfigError(InboxdError):
+    """The configuration cannot be used; `faults` holds every reason."""
+
+    exit_code = 2
+    next_step = "Mend the configuration, then run: inboxd check"
+
+    def __init__(self, message: str, faults: tuple[ConfigFault, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
+
+
+class SecretMissing(InboxdError):
+    """No password for an account in any of the places where it may be."""
+
+    exit_code = 3
+
+
+class StateError(InboxdError):
+    """The state directory cannot be used."""
+
+    exit_code = 4
+
+
+class AlreadyRunning(StateError):
+    """Another inboxd holds the lock of this state directory."""
+
+    next_step = "Stop the other inboxd first, or give this one its own [state] dir."
+
+
+class DatabaseTooNew(StateError):
+    """The database was written by a newer inboxd."""
+
+    next_step = "Install the newer inboxd again, or restore a backup made by this version."
+
+
+class DatabaseBroken(StateError):
+    """SQLite cannot read the database."""
+
+    next_step = "Restore a backup of the state directory; your mail is not affected."
+
+
+class MailboxError(InboxdError):
+    """Something between inboxd and the mail server; no mail is harmed by it."""
+
+    exit_code = 5
+    next_step = "Run: inboxd check"
+
+
+class MailboxUnreachable(MailboxError):
+    """Network failure, time-out or a server that closed the connection."""
+
+
+class LoginRefused(MailboxError):
+    """The server refused user name or password."""
+
+    next_step = "Check username and password, then run: inboxd check"
+
+
+class FolderMissing(MailboxError):
+    """The folder does not exist (any more) or cannot be selected."""
+
+
+class FolderChanged(MailboxError):
+    """UIDVALIDITY differs from what the caller knows: its UIDs mean nothing any more."""
+
+
+class CapabilityMissing(MailboxError):
+    """The server lacks an extension that this action needs; nothing was sent."""
+
+
+class CommandRefused(MailboxError):
+    """The server answered NO or BAD; `code` is the response code (RFC 5530) or ''."""
+
+    def __init__(self, message: str, *, code: str = "", next_step: str | None = None) -> None:
+        super().__init__(message, next_step=next_step)
+        self.code = code
+
+
+class ModelError(InboxdError):
+    """No usable model or encoder."""
+
+    exit_code = 6
+    next_step = "Run: inboxd learn"
+
+
+class NotFound(InboxdError):
+    """What the user named does not exist."""
+
+    exit_code = 7
+    next_step = "Run: inboxd history"

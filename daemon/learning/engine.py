@@ -1,0 +1,191 @@
+"""The encoder and the models, loaded when first needed.
+
+One encoder serves all accounts; each account has its own models. torch is imported here, in
+functions, and nowhere else in the daemon: commands that judge no mail never load it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from classifier.features import Features
+from classifier.labels import LEAVE
+from classifier.mail import Mail
+from daemon.errors import ModelError
+from daemon.learning.gather import FeatureSource, label_key
+from daemon.sorting.judge import Verdict
+from daemon.sorting.threads import LEFT_IN_INBOX
+
+if TYPE_CHECKING:
+    from classifier.encoder import Encoder
+    from classifier.featurizer import Featurizer
+    from classifier.model import MailClassifier
+    from classifier.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Which encoder, where it computes, where it is cached."""
+
+    encoder: str
+    device: str
+    max_tokens: int
+    threads: int
+    cache_dir: Path
+    models_dir: Path
+
+
+class Engine:
+    """Encoder and models of one state directory. Safe to use from several threads."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self._lock = threading.Lock()
+        self._accounts: dict[str, AccountModel] = {}
+
+    def featurizer(self) -> Featurizer:
+        """The featurizer; loads the encoder at its first call (seconds).
+
+        Raises `ModelError` when the encoder cannot be had."""
+        with self._lock:
+            return self._featurizer
+
+    @cached_property
+    def _featurizer(self) -> Featurizer:
+        from classifier.featurizer import Featurizer  # noqa: PLC0415 - loads torch
+
+        return Featurizer(self._encoder)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        import torch  # noqa: PLC0415 - seconds of import
+
+        from classifier.encoder import EncoderUnavailable, load_encoder  # noqa: PLC0415
+
+        if self.settings.threads:
+            torch.set_num_threads(self.settings.threads)
+        try:
+            return load_encoder(
+                self.settings.encoder,
+                self.settings.cache_dir,
+                self.settings.device,
+                max_tokens=self.settings.max_tokens,
+            )
+        except EncoderUnavailable as error:
+            raise ModelError(str(error), next_step=error.next_step) from error
+
+    def feature_source(self, max_bytes: int) -> FeatureSource:
+        """What the gatherer needs to fill the feature cache."""
+        featurizer = self.featurizer()
+        return FeatureSource(
+            featurize=lambda mails: [f.to_bytes() for f in featurizer.features(mails)],
+            fingerprint=featurizer.fingerprint,
+            max_bytes=max_bytes,
+        )
+
+    def encoder_description(self) -> dict[str, object]:
+        """Source, size and precision of the encoder, for the model's own record."""
+        self.featurizer()
+        return dict(self._encoder.describe())
+
+    def account(self, name: str) -> AccountModel:
+        """The models of one account."""
+        with self._lock:
+            if name not in self._accounts:
+                self._accounts[name] = AccountModel(self, self.settings.models_dir / name)
+            return self._accounts[name]
+
+
+class AccountModel:
+    """The registry of one account, and its current model in memory."""
+
+    def __init__(self, engine: Engine, directory: Path) -> None:
+        self.directory = directory
+        self._engine = engine
+        self._loaded: ModelJudge | None = None
+
+    @property
+    def registry(self) -> Registry:
+        """The model versions on disk."""
+        from classifier.registry import Registry  # noqa: PLC0415
+
+        return Registry(self.directory)
+
+    def judge(self) -> ModelJudge | None:
+        """The current model, loaded again whenever the pointer has moved; None without one.
+
+        Raises `ModelError` when the current model is damaged or suits another encoder.
+        """
+        version = self.registry.current()
+        if version is None:
+            return None
+        if self._loaded is None or self._loaded.version != version:
+            self._loaded = ModelJudge(version, self.load(version), self._engine.featurizer())
+        return self._loaded
+
+    def load(self, version: str) -> MailClassifier:
+        """One version from disk, checked. Raises `ModelError`."""
+        from classifier.artifact import ArtifactBroken, load_model  # noqa: PLC0415 - loads torch
+        from classifier.model import FeaturizerMismatch  # noqa: PLC0415
+
+        try:
+            model = load_model(self.registry.path(version))
+            model.check_featurizer(self._engine.featurizer().fingerprint)
+        except ArtifactBroken as error:
+            raise ModelError(
+                f"Model {version} is damaged: {error}.",
+                next_step="Go back to the model before it: inboxd models rollback",
+            ) from error
+        except FeaturizerMismatch as error:
+            raise ModelError(
+                f"Model {version} was trained with another encoder or text preparation.",
+                next_step="Learn again with this encoder: inboxd learn",
+            ) from error
+        return model
+
+
+class ModelJudge:
+    """`daemon.sorting.judge.Judge` over a `MailClassifier`."""
+
+    def __init__(self, version: str, model: MailClassifier, featurizer: Featurizer) -> None:
+        self.version = version
+        self.model = model
+        self._featurizer = featurizer
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of encoder and preparation."""
+        return self._featurizer.fingerprint
+
+    def features(self, mails: Sequence[Mail]) -> list[bytes]:
+        """Features as they are cached."""
+        return [f.to_bytes() for f in self._featurizer.features(mails)] if mails else []
+
+    def verdicts(self, features: Sequence[bytes], parents: Sequence[int | None]) -> list[Verdict]:
+        """A verdict per mail; see `Judge`."""
+        if not features:
+            return []
+        rows = [Features.from_bytes(data) for data in features]
+        predictions = self.model.predict(rows, [_parent_label(parent) for parent in parents])
+        verdicts = []
+        for prediction in predictions:
+            decision = self.model.decide(prediction)
+            ranked = tuple((_folder_id(label), p) for label, p in prediction.ranked)
+            reason = decision.sentence(self.model.label_set.name(decision.label))
+            verdicts.append(Verdict(ranked, decision.threshold, decision.moves, reason))
+        return verdicts
+
+
+def _parent_label(parent: int | None) -> str | None:
+    if parent is None:
+        return None
+    return label_key(None if parent == LEFT_IN_INBOX else parent)
+
+
+def _folder_id(label: str) -> int | None:
+    return None if label == LEAVE else int(label)

@@ -1,0 +1,218 @@
+"""From mail in folders to examples with features.
+
+Examples are found first (cheap, from the stored inventory), then those without cached
+features are fetched, encoded and cached batch by batch: a killed process goes on where it
+stopped, and no mail is ever encoded twice under the same encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from classifier.features import Features
+from classifier.labels import LEAVE
+from classifier.mail import Mail
+from daemon.errors import FolderChanged, FolderMissing
+from daemon.mail.parse import parse
+from daemon.mailbox.port import Mailbox
+from daemon.store import Store, UnitOfWork
+from daemon.store.tables import Example as ExampleRow
+from daemon.store.tables import Message, Placement, Role
+from trainer.examples import Example, Source
+
+log = structlog.get_logger(__name__)
+
+BATCH = 32
+"""Mails fetched and encoded per transaction."""
+
+CLOCK_SKEW = timedelta(days=1)
+"""A Date header this much later than the server's own date is not believed."""
+
+Featurize = Callable[[Sequence[Mail]], list[bytes]]
+Progress = Callable[[int, int], None]
+
+
+def ignore(*_progress: object) -> None:
+    """For callers that show no progress."""
+
+
+def label_existing_mail(
+    store: Store, account_name: str, newest_per_folder: int, now: datetime
+) -> dict[str, int]:
+    """Make examples of the newest mails that people put into the label folders.
+
+    Returns the number of new examples per folder name. Mail that inboxd moved there itself
+    teaches nothing unless a person has confirmed it.
+    """
+    counts: dict[str, int] = {}
+    with store.write() as work:
+        account = work.accounts.get_or_create(account_name, now)
+        for folder in work.folders.of(account):
+            if folder.role is not Role.LABEL:
+                continue
+            placements = work.placements.newest_unlabelled(folder, newest_per_folder)
+            for placement in placements:
+                work.examples.teach(
+                    account,
+                    placement.message_id,
+                    folder,
+                    Source.FOLDER,
+                    placement.message.internal_date,
+                )
+            counts[folder.name] = len(placements)
+        work.commit()
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSource:
+    """How features come about: the function, the fingerprint they are valid under, and how
+    much of each mail it is given."""
+
+    featurize: Featurize
+    fingerprint: str
+    max_bytes: int
+
+
+def cache_features(
+    store: Store,
+    mailbox: Mailbox,
+    account_name: str,
+    source: FeatureSource,
+    *,
+    progress: Progress = ignore,
+    stopped: Callable[[], bool] = lambda: False,
+) -> int:
+    """Fetch and encode every example that has no features yet; returns how many were made."""
+    by_folder = _without_features(store, account_name, source.fingerprint)
+    total = sum(len(placements) for placements in by_folder.values())
+    done = 0
+    progress(0, total)
+    for folder_name, placements in by_folder.items():
+        for start in range(0, len(placements), BATCH):
+            if stopped():
+                return done
+            batch = placements[start : start + BATCH]
+            done += _cache_batch(store, mailbox, folder_name, batch, source)
+            progress(done, total)
+    return done
+
+
+def _without_features(
+    store: Store, account_name: str, fingerprint: str
+) -> dict[str, list[Placement]]:
+    """One present placement for each usable example without features, by folder name."""
+    by_folder: dict[str, list[Placement]] = {}
+    with store.read() as work:
+        account = work.accounts.get(account_name)
+        if account is None:
+            return {}
+        ids = [example.message_id for example in work.examples.usable(account)]
+        missing = work.features.missing(fingerprint, ids)
+        for message_id in sorted(missing):
+            placements = work.placements.of_message(message_id)
+            if placements:
+                by_folder.setdefault(placements[0].folder.name, []).append(placements[0])
+    return by_folder
+
+
+def _cache_batch(
+    store: Store,
+    mailbox: Mailbox,
+    folder_name: str,
+    batch: Sequence[Placement],
+    source: FeatureSource,
+) -> int:
+    message_ids = {p.uid: p.message_id for p in batch}
+    try:
+        fetched = list(
+            mailbox.fetch(folder_name, batch[0].uid_validity, message_ids, source.max_bytes)
+        )
+    except (FolderMissing, FolderChanged) as error:
+        # Renamed or renumbered a moment ago: the next observation puts it right.
+        log.warning("learn.folder_changed", mails=len(batch), error=type(error).__name__)
+        return 0
+    mails = {message_ids[m.identity.uid]: parse(m.content) for m in fetched}
+    features = dict(zip(mails, source.featurize(list(mails.values())), strict=True))
+    with store.write() as work:
+        work.features.put(source.fingerprint, features)
+        for message_id, mail in mails.items():
+            message = work.messages.get(message_id)
+            if message is not None:
+                message.sent_at = mail.date
+        work.commit()
+    return len(features)
+
+
+def label_key(folder_id: int | None) -> str:
+    """The classifier's label for a folder: its row id, which survives a rename."""
+    return LEAVE if folder_id is None else str(folder_id)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """Examples for the trainer, oldest first, and the present folder names of their labels."""
+
+    examples: tuple[Example, ...]
+    label_names: Mapping[str, str]
+    inbox_name: str
+
+
+def training_set(
+    store: Store,
+    account_name: str,
+    fingerprint: str,
+    *,
+    min_per_folder: int,
+) -> TrainingSet:
+    """All usable examples that have features.
+
+    A folder takes part from `min_per_folder` examples on.
+    """
+    with store.read() as work:
+        account = work.accounts.get(account_name)
+        if account is None:
+            return TrainingSet((), {}, "INBOX")
+        inbox = work.folders.inbox(account)
+        inbox_name = inbox.name if inbox is not None else "INBOX"
+        rows = work.examples.usable(account)
+        counts: dict[int | None, int] = {}
+        for row in rows:
+            counts[row.folder_id] = counts.get(row.folder_id, 0) + 1
+        rows = [
+            row for row in rows if row.folder_id is None or counts[row.folder_id] >= min_per_folder
+        ]
+        examples = _with_features(work, rows, fingerprint)
+        names = {label_key(r.folder_id): r.folder.name if r.folder else inbox_name for r in rows}
+    examples.sort(key=lambda example: (example.date, example.key))
+    return TrainingSet(tuple(examples), names, inbox_name)
+
+
+def _with_features(work: UnitOfWork, rows: Sequence[ExampleRow], fingerprint: str) -> list[Example]:
+    cached = work.features.get(fingerprint, [row.message_id for row in rows])
+    return [
+        Example(
+            key=str(row.message_id),
+            label=label_key(row.folder_id),
+            features=Features.from_bytes(cached[row.message_id]),
+            date=_date(row.message),
+            message_id=row.message.message_id_hash,
+            references=tuple(row.message.reference_hashes),
+            source=row.source,
+        )
+        for row in rows
+        if row.message_id in cached
+    ]
+
+
+def _date(message: Message) -> datetime:
+    """When the mail was sent, as far as that can be believed: migrated mailboxes carry one
+    INTERNALDATE for all, forged or broken mail a Date far off."""
+    sent = message.sent_at
+    if sent is None or sent > message.internal_date + CLOCK_SKEW:
+        return message.internal_date
+    return sent

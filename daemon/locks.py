@@ -1,0 +1,82 @@
+"""Locks between processes: one daemon per state directory, one writer per account.
+
+flock(2) locks vanish with their process, however it ends, so a killed daemon leaves nothing
+behind that a person would have to clean up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daemon.errors import AlreadyRunning
+
+POLL_SECONDS = 0.1
+
+
+@contextmanager
+def instance_lock(state_dir: Path) -> Iterator[None]:
+    """Held by `inboxd run`. Raises `AlreadyRunning` at once when another process has it."""
+    with _open(state_dir / "inboxd.lock") as descriptor:
+        if not _try_lock(descriptor):
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            raise AlreadyRunning(
+                f"Another inboxd (process {holder or 'unknown'}) works on {state_dir}."
+            )
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+
+
+def running_process(state_dir: Path) -> int | None:
+    """The process id of the running `inboxd run`, or None."""
+    path = state_dir / "inboxd.lock"
+    if not path.exists():
+        return None
+    with _open(path) as descriptor:
+        if _try_lock(descriptor):
+            return None
+        text = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+        return int(text) if text.isdigit() else None
+
+
+@contextmanager
+def account_lock(
+    state_dir: Path, account: str, *, on_wait: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Held while anybody observes, moves or trains for one account; waits for its turn.
+
+    `on_wait` is called once when it is taken already.
+    """
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", account)
+    with _open(state_dir / f"account-{name}.lock") as descriptor:
+        told = False
+        while not _try_lock(descriptor):
+            if not told:
+                on_wait()
+                told = True
+            time.sleep(POLL_SECONDS)
+        yield
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[int]:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,192 @@
+"""MIME structure (RFC 2045, 2046, 2183, 2231) with hard bounds.
+
+Not `email.parser`: it descends as deep as the mail says (a RecursionError after some hundred
+nested parts) and tests every line against every open boundary (minutes for a few hundred
+kilobytes made for it). Here depth and number of parts are limited, and the cost is at most
+depth times size.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from daemon.mail.charsets import decode_text
+from daemon.mail.headers import Headers, decode_words, lenient_base64, one_line, split_message
+
+MAX_DEPTH = 10
+MAX_PARTS = 200
+_MAX_PARAMETERS = 40
+_MAX_NAME = 255
+
+_PARAMETER = re.compile(r"([^*=\s]{1,60})(?:\*(\d{1,3}))?(\*)?")
+_META_CHARSET = re.compile(
+    rb"<meta[^>]{0,200}?charset\s{0,5}=\s{0,5}[\"']?([\w.:-]{1,40})", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One leaf of a MIME tree, its body as it was sent (still encoded).
+
+    `filename` is "" when the part has none; `attachment` is what Content-Disposition says.
+    `root` marks a message that consists of this one part.
+    """
+
+    content_type: str
+    charset: str
+    encoding: str
+    filename: str
+    attachment: bool
+    root: bool
+    body: bytes
+
+    def data(self) -> bytes:
+        """The body, transfer encoding undone as far as it goes."""
+        if self.encoding == "base64":
+            return lenient_base64(self.body)
+        if self.encoding == "quoted-printable":
+            return binascii.a2b_qp(self.body)
+        return self.body
+
+    def text(self) -> str:
+        """The decoded text with plain line feeds and without NUL."""
+        data, charset = self.data(), self.charset
+        if self.content_type == "text/html" and not charset:
+            match = _META_CHARSET.search(data[:2_000])
+            charset = match[1].decode("ascii", "replace") if match else ""
+        text = decode_text(data, charset)
+        return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+
+
+def leaves(headers: Headers, body: bytes) -> list[Part]:
+    """The leaves of a message in reading order; at most `MAX_PARTS`, `MAX_DEPTH` deep.
+
+    message/rfc822 is a leaf: what was attached is not what the sender says.
+    """
+    found: list[Part] = []
+    _collect(headers, body, "text/plain", 0, found)
+    return found
+
+
+def _collect(headers: Headers, body: bytes, default: str, depth: int, found: list[Part]) -> None:
+    content_type, parameters = parameterised(headers.raw("content-type"))
+    content_type = content_type.lower() if "/" in content_type else default
+    boundary = parameters.get("boundary", "")
+    if content_type.startswith("multipart/") and boundary:
+        if depth == MAX_DEPTH:
+            return
+        inner = "message/rfc822" if content_type == "multipart/digest" else "text/plain"
+        for section in _sections(body, boundary):
+            if len(found) == MAX_PARTS:
+                return
+            _collect(*_header_and_body(section), inner, depth + 1, found)
+        return
+    disposition, details = parameterised(headers.raw("content-disposition"))
+    name = details.get("filename") or parameters.get("name", "")
+    found.append(
+        Part(
+            # A multipart without a boundary cannot be taken apart: read it as text.
+            content_type="text/plain" if content_type.startswith("multipart/") else content_type,
+            charset=parameters.get("charset", ""),
+            encoding=one_line(decode_text(headers.raw("content-transfer-encoding"), "")).lower(),
+            filename=one_line(name)[:_MAX_NAME],
+            attachment=disposition.lower() == "attachment",
+            root=depth == 0,
+            body=body,
+        )
+    )
+
+
+def _header_and_body(section: bytes) -> tuple[Headers, bytes]:
+    block, body = split_message(section)
+    return Headers(block), body
+
+
+def _sections(body: bytes, boundary: str) -> Iterator[bytes]:
+    """What lies between the delimiter lines; a cut message has no closing one."""
+    marker = re.escape(boundary.encode("utf-8", "replace"))
+    delimiter = re.compile(rb"(?:\A|\r?\n)--" + marker + rb"(--)?[ \t]{0,80}(?=\r?\n|\Z)")
+    start: int | None = None
+    for match in delimiter.finditer(body):
+        if start is not None:
+            yield _without_first_newline(body[start : match.start()])
+        if match[1]:
+            return
+        start = match.end()
+    if start is not None:
+        yield _without_first_newline(body[start:])
+
+
+def _without_first_newline(section: bytes) -> bytes:
+    return section[2:] if section.startswith(b"\r\n") else section[1:]
+
+
+def parameterised(raw: bytes) -> tuple[str, dict[str, str]]:
+    """Value and parameters of Content-Type or Content-Disposition, e.g. ("text/html", {…}).
+
+    Knows RFC 2231 (charset, percent encoding, continuation) and, because senders use them
+    there, RFC 2047 words. Where both forms of a parameter are given the RFC 2231 one wins.
+    """
+    value, *pieces = _split_parameters(decode_text(raw, "utf-8"))
+    sections: dict[str, dict[int, tuple[str, bool]]] = {}
+    plain: dict[str, str] = {}
+    for piece in pieces[:_MAX_PARAMETERS]:
+        key, _, content = piece.partition("=")
+        match = _PARAMETER.fullmatch(key.strip())
+        if match is None:
+            continue
+        name, index, extended = match[1].lower(), match[2], match[3] is not None
+        if index is None and not extended:
+            plain.setdefault(name, _unquoted(content))
+        else:
+            sections.setdefault(name, {})[int(index or 0)] = (_unquoted(content), extended)
+    decoded = {name: decode_words_if_any(text) for name, text in plain.items()}
+    decoded.update({name: _joined(parts) for name, parts in sections.items()})
+    return one_line(value), decoded
+
+
+def decode_words_if_any(text: str) -> str:
+    """RFC 2047 words where there are any, else the text unchanged (a boundary may hold "=")."""
+    return decode_words(text.encode("utf-8", "replace")) if "=?" in text else text
+
+
+def _joined(parts: dict[int, tuple[str, bool]]) -> str:
+    charset, data = "", b""
+    for position, (_, (section, extended)) in enumerate(sorted(parts.items())):
+        text = section
+        if position == 0 and extended and section.count("'") >= 2:
+            charset, _, text = section.split("'", 2)
+        data += unquote_to_bytes(text) if extended else text.encode("utf-8", "replace")
+    return decode_text(data, charset)
+
+
+def _split_parameters(text: str) -> list[str]:
+    """Cut at semicolons outside quotes."""
+    pieces: list[str] = []
+    piece: list[str] = []
+    quoted = escaped = False
+    for char in text:
+        if char == ";" and not quoted:
+            pieces.append("".join(piece))
+            piece = []
+            continue
+        piece.append(char)
+        if escaped:
+            escaped = False
+        elif char == "\\":
+            escaped = quoted
+        elif char == '"':
+            quoted = not quoted
+    pieces.append("".join(piece))
+    return pieces
+
+
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", text[1:-1])
+    return text.strip('"')

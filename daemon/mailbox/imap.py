@@ -1,0 +1,351 @@
+"""The mailbox port over IMAP4rev1 (RFC 3501) and its extensions.
+
+What `Wire` does for one command, this does for one promise of the port: which folder must be
+open and how, under which UIDVALIDITY, in which chunks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import structlog
+
+from daemon.errors import CapabilityMissing, CommandRefused, FolderChanged, FolderMissing
+from daemon.mailbox.capabilities import read_capabilities
+from daemon.mailbox.connection import ConnectionSettings, log_in
+from daemon.mailbox.folders import read_folders
+from daemon.mailbox.identity import (
+    FINGERPRINT_BODY_BYTES,
+    IDENTITY_FIELDS,
+    identity_from,
+    raw_message_from,
+)
+from daemon.mailbox.port import (
+    Capabilities,
+    FolderInfo,
+    FolderSnapshot,
+    FolderStatus,
+    MessageIdentity,
+    RawMessage,
+    Uids,
+)
+from daemon.mailbox.wire import Selection, Wire
+
+_log = structlog.get_logger(__name__)
+
+UID_CHUNK = 500
+"""UIDs in one command: servers refuse lines of some 60 kB, RFC 7162 advises 8 kB."""
+
+FETCH_CHUNK = 50
+"""Messages in one FETCH with bodies: twice the rate of single ones, little memory."""
+
+MAX_HEADER_BYTES = 262_144
+"""A longer header block is cut: it is an attack, not a header."""
+
+_SEARCH_WINDOW = 90_000
+"""UIDs in one SEARCH response: imaplib gives up on lines over 1,000,000 bytes."""
+
+_IDLE_RENEWAL_SECONDS = 540.0
+"""RFC 2177 asks for less than 29 minutes; routers forget a silent connection after ten."""
+
+_MAX_UID = 2**32 - 1
+
+
+class ImapMailbox:
+    """`daemon.mailbox.port.Mailbox` over one IMAP connection."""
+
+    def __init__(self, wire: Wire, capabilities: Capabilities) -> None:
+        self._wire = wire
+        self._capabilities = capabilities
+        self._selection: Selection | None = None
+        self._reported: dict[str, tuple[int, int, int]] = {}
+
+    @classmethod
+    def connect(cls, settings: ConnectionSettings) -> ImapMailbox:
+        """Connect, encrypt, log in, read the capabilities. Errors as in `log_in`."""
+        wire = log_in(settings)
+        try:
+            return cls(wire, read_capabilities(wire))
+        except BaseException:
+            wire.close()
+            raise
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Capabilities after login."""
+        return self._capabilities
+
+    # Folders -------------------------------------------------------------------------------
+
+    def folders(self) -> list[FolderInfo]:
+        """All folders of the personal namespace, subscribed or not, sorted by name."""
+        names = self._capabilities.names
+        personal, foreign = self._wire.namespaces() if "NAMESPACE" in names else ([], [])
+        # Cyrus tells special uses only on request, and only RFC 5258 servers understand it.
+        on_request = names.issuperset({"SPECIAL-USE", "LIST-EXTENDED"})
+        return read_folders(self._wire.list_folders(special_use=on_request), personal, foreign)
+
+    def status(self, folder: str) -> FolderStatus:
+        """STATUS (RFC 3501, 6.3.10). Raises `FolderMissing`."""
+        if self._open_selection(folder) is not None:
+            # RFC 3501 leaves open what STATUS says of the selected folder before a NOOP.
+            self._wire.noop()
+        items = ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]
+        if self._capabilities.condstore:
+            items.append("HIGHESTMODSEQ")
+        answer = self._wire.status(folder, items)
+        try:
+            status = FolderStatus(
+                uid_validity=answer["UIDVALIDITY"],
+                uid_next=answer["UIDNEXT"],
+                messages=answer["MESSAGES"],
+                highest_modseq=answer.get("HIGHESTMODSEQ"),
+            )
+        except KeyError as error:
+            raise CommandRefused("The server left out what STATUS asked for.") from error
+        self._report(folder, status.uid_validity, status.uid_next, status.messages)
+        return status
+
+    def create(self, folder: str) -> None:
+        """CREATE and SUBSCRIBE; an existing folder is fine."""
+        try:
+            self._wire.create(folder)
+        except CommandRefused:
+            if not self._exists(folder):
+                raise
+        try:
+            self._wire.subscribe(folder)
+        except CommandRefused as error:
+            # The folder is there; some clients do not show it until it is subscribed to.
+            _log.warning("folder_not_subscribed", code=error.code)
+
+    def _exists(self, folder: str) -> bool:
+        # Asked for, since not all servers explain a refused CREATE with ALREADYEXISTS.
+        try:
+            self._wire.status(folder, ["UIDVALIDITY"])
+        except (CommandRefused, FolderMissing):
+            return False
+        return True
+
+    # Reading -------------------------------------------------------------------------------
+
+    def snapshot(self, folder: str) -> FolderSnapshot:
+        """EXAMINE and UID SEARCH UNDELETED. Raises `FolderMissing`."""
+        # Always anew: an open folder does not tell its UIDNEXT again.
+        selection = self._select(folder, writable=False)
+        uid_next = self._uid_next(selection)
+        uids = self._undeleted(selection, uid_next)
+        self._report(folder, selection.uid_validity, uid_next, selection.messages)
+        # What arrived between the two commands is in `uids` already.
+        arrived = uids[-1] + 1 if uids else 0
+        return FolderSnapshot(selection.uid_validity, max(uid_next, arrived), tuple(uids))
+
+    def identify(self, folder: str, uid_validity: int, uids: Uids) -> list[MessageIdentity]:
+        """Identities of those `uids` that still exist, in ascending UID order."""
+        wanted = _ascending(uids)
+        if not wanted:
+            return []
+        self._open(folder, uid_validity)
+        item = self._capabilities.server_id
+        items = ["INTERNALDATE", "RFC822.SIZE"]
+        items.append(f"BODY.PEEK[HEADER.FIELDS ({' '.join(IDENTITY_FIELDS).upper()})]")
+        items.append(item or f"BODY.PEEK[TEXT]<0.{FINGERPRINT_BODY_BYTES}>")
+        found: list[MessageIdentity] = []
+        for chunk in _chunks(wanted, UID_CHUNK):
+            rows = self._wire.fetch(chunk, items)
+            identities = (identity_from(uid, rows[uid], item) for uid in chunk if uid in rows)
+            found.extend(identity for identity in identities if identity is not None)
+        return found
+
+    def fetch(
+        self, folder: str, uid_validity: int, uids: Uids, max_bytes: int
+    ) -> Iterator[RawMessage]:
+        """Header and first `max_bytes` of the body of those `uids` that still exist.
+
+        Checks folder and UIDVALIDITY at once; the messages come as they are asked for, and
+        other calls may be made in between.
+        """
+        wanted = _ascending(uids)
+        if not wanted:
+            return iter(())
+        self._open(folder, uid_validity)
+        return self._fetch(folder, uid_validity, wanted, max_bytes)
+
+    def _fetch(
+        self, folder: str, uid_validity: int, wanted: Sequence[int], max_bytes: int
+    ) -> Iterator[RawMessage]:
+        item = self._capabilities.server_id
+        # One byte more than wanted of header and body: if it comes, something was cut off.
+        body = max(max_bytes, FINGERPRINT_BODY_BYTES) + 1
+        items = ["INTERNALDATE", "RFC822.SIZE", f"BODY.PEEK[HEADER]<0.{MAX_HEADER_BYTES + 1}>"]
+        items += [f"BODY.PEEK[TEXT]<0.{body}>", *([item] if item else [])]
+        for chunk in _chunks(wanted, FETCH_CHUNK):
+            self._open(folder, uid_validity)
+            rows = self._wire.fetch(chunk, items)
+            for uid in chunk:
+                row = rows.pop(uid, {})
+                message = raw_message_from(uid, row, item, max_bytes, MAX_HEADER_BYTES)
+                if message is not None:
+                    yield message
+
+    def _uid_next(self, selection: Selection) -> int:
+        if selection.uid_next is not None:
+            return selection.uid_next
+        # Courier tells UIDNEXT only in STATUS.
+        return self._wire.status(selection.folder, ["UIDNEXT"]).get("UIDNEXT", 1)
+
+    def _undeleted(self, selection: Selection, uid_next: int) -> list[int]:
+        if selection.messages <= _SEARCH_WINDOW:
+            return self._wire.search("UNDELETED")
+        found: list[int] = []
+        for low in range(1, uid_next, _SEARCH_WINDOW):
+            high = low + _SEARCH_WINDOW - 1
+            if high >= uid_next:
+                high = _MAX_UID
+            window = self._wire.search("UID", f"{low}:{high}", "UNDELETED")
+            # Beyond UIDNEXT servers answer with the last message, whatever its UID.
+            found.extend(uid for uid in window if uid >= low)
+        return found
+
+    # Changing ------------------------------------------------------------------------------
+
+    def move(self, folder: str, uid_validity: int, uids: Uids, target: str) -> Mapping[int, int]:
+        """UID MOVE (RFC 6851), or COPY and UID EXPUNGE where there is only UIDPLUS.
+
+        Returns the COPYUID mapping, empty when the server gave none: that means unknown, not
+        unmoved. Raises `CapabilityMissing` before anything is sent.
+        """
+        if not self._capabilities.can_move_safely:
+            raise CapabilityMissing("The server has neither MOVE nor UIDPLUS; nothing was moved.")
+        wanted = _ascending(uids)
+        if not wanted:
+            return {}
+        # Dovecot would move even in a folder opened with EXAMINE; others refuse.
+        selection = self._open(folder, uid_validity, writable=True)
+        mapping: dict[int, int] = {}
+        for chunk in _chunks(wanted, UID_CHUNK):
+            if self._capabilities.move:
+                mapping.update(self._wire.move(chunk, target))
+            else:
+                mapping.update(self._copy_and_expunge(selection, chunk, target))
+        return mapping
+
+    def copy(self, folder: str, uid_validity: int, uids: Uids, target: str) -> Mapping[int, int]:
+        """UID COPY; returns the COPYUID mapping as `move` does."""
+        wanted = _ascending(uids)
+        if not wanted:
+            return {}
+        self._open(folder, uid_validity)
+        mapping: dict[int, int] = {}
+        for chunk in _chunks(wanted, UID_CHUNK):
+            mapping.update(self._wire.copy(chunk, target))
+        return mapping
+
+    def expunge(self, folder: str, uid_validity: int, uids: Uids) -> None:
+        """Flag exactly `uids` `\\Deleted` and UID EXPUNGE exactly them (RFC 4315).
+
+        Raises `CapabilityMissing` without UIDPLUS, before any flag is set."""
+        if not self._capabilities.uidplus:
+            raise CapabilityMissing("The server has no UIDPLUS; nothing was deleted.")
+        wanted = _ascending(uids)
+        if not wanted:
+            return
+        selection = self._open(folder, uid_validity, writable=True)
+        for chunk in _chunks(wanted, UID_CHUNK):
+            self._flag_and_expunge(selection, chunk)
+
+    def _copy_and_expunge(
+        self, selection: Selection, uids: Sequence[int], target: str
+    ) -> dict[int, int]:
+        _require_deletable(selection)
+        mapping = self._wire.copy(uids, target)
+        if mapping:
+            # Only what the server says it has copied may go.
+            self._flag_and_expunge(selection, sorted(mapping))
+        elif self._wire.search("UID", ",".join(map(str, uids))):
+            raise CommandRefused("The server did not confirm the copy; nothing was removed.")
+        return mapping
+
+    def _flag_and_expunge(self, selection: Selection, uids: Sequence[int]) -> None:
+        _require_deletable(selection)
+        self._wire.flag_deleted(uids)
+        self._wire.uid_expunge(uids)
+
+    # Waiting and closing -------------------------------------------------------------------
+
+    def wait(self, folder: str, seconds: float, stopped: Callable[[], bool]) -> bool:
+        """IDLE (RFC 2177) on `folder` until something changes (True), `seconds` pass or
+        `stopped()` turns true (False).
+
+        A change since the last `status` or `snapshot` of the folder counts: nothing that
+        happens between them and this call is slept through.
+        """
+        if not self._capabilities.idle:
+            raise CapabilityMissing("The server has no IDLE.")
+        deadline = time.monotonic() + seconds
+        selection = self._select(folder, writable=False)
+        now = (selection.uid_validity, self._uid_next(selection), selection.messages)
+        if self._reported.get(_key(folder), now) != now:
+            return True
+        while not stopped() and (left := deadline - time.monotonic()) > 0:
+            if self._wire.idle(min(left, _IDLE_RENEWAL_SECONDS), stopped):
+                return True
+        return False
+
+    def close(self) -> None:
+        """LOGOUT, best effort; never raises."""
+        self._selection = None
+        self._wire.close()
+
+    # The selected folder -------------------------------------------------------------------
+
+    def _open(self, folder: str, uid_validity: int, *, writable: bool = False) -> Selection:
+        """The folder, selected and up to date; `FolderChanged` when UIDVALIDITY is another."""
+        selection = self._open_selection(folder)
+        if selection is None or (writable and not selection.writable):
+            selection = self._select(folder, writable=writable)
+        elif selection.uid_validity != uid_validity:
+            # The caller may be right, and this session look at a folder of the same name that
+            # was deleted since.
+            selection = self._select(folder, writable=writable)
+        else:
+            # A session sees new messages only after a command has told it of them; without
+            # this they would pass for messages that no longer exist.
+            self._wire.noop()
+        if selection.uid_validity != uid_validity:
+            raise FolderChanged("UIDVALIDITY has changed: the folder was made anew.")
+        return selection
+
+    def _open_selection(self, folder: str) -> Selection | None:
+        if self._selection is not None and _key(self._selection.folder) == _key(folder):
+            return self._selection
+        return None
+
+    def _select(self, folder: str, *, writable: bool) -> Selection:
+        self._selection = None  # a refused SELECT leaves no folder open
+        selection = self._wire.select(folder, writable=writable)
+        self._selection = selection
+        return selection
+
+    def _report(self, folder: str, uid_validity: int, uid_next: int, messages: int) -> None:
+        self._reported[_key(folder)] = (uid_validity, uid_next, messages)
+
+
+def _require_deletable(selection: Selection) -> None:
+    """Before anything is copied or flagged: Dovecot's STORE says OK without doing anything."""
+    if not selection.deletable:
+        raise CommandRefused("No message may be deleted from this folder.", code="NOPERM")
+
+
+def _ascending(uids: Uids) -> list[int]:
+    return sorted(set(uids))
+
+
+def _chunks(uids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (uids[start : start + size] for start in range(0, len(uids), size))
+
+
+def _key(folder: str) -> str:
+    """Folder names are equal when they are the same string; only INBOX has no case."""
+    return "INBOX" if folder.upper() == "INBOX" else folder

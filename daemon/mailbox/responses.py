@@ -1,0 +1,83 @@
+"""Reading what servers answer: response codes, COPYUID, changes. Pure functions.
+
+Texts of servers never get into our messages: they hold addresses and folder names. What is
+taken over is the response code of RFC 5530.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Collection, Iterator
+
+from daemon.errors import CommandRefused, FolderMissing
+
+# imaplib says "FETCH command error: BAD [b'[CODE] text']", imapclient "fetch failed: [CODE] text".
+_REFUSAL = re.compile(r"command error: BAD|failed: ")
+_CODE = re.compile(r"\[([A-Z][A-Z0-9-]*)(?=[\] ])")
+_CHANGE = re.compile(rb"\* (?:\d+ (?:EXISTS|EXPUNGE|FETCH)|VANISHED)\b", re.IGNORECASE)
+_PASSING_TROUBLE = frozenset({"UNAVAILABLE", "SERVERBUG", "INUSE", "LIMIT", "CONTACTADMIN"})
+_NO_TARGET = frozenset({"TRYCREATE", "NONEXISTENT"})
+
+
+def is_refusal(error_text: str) -> bool:
+    """Whether an error of imaplib or imapclient stands for a tagged NO or BAD."""
+    return _REFUSAL.search(error_text) is not None
+
+
+def response_code(error_text: str) -> str:
+    """The response code in such an error (RFC 5530), "" without one."""
+    match = _CODE.search(error_text)
+    return match[1] if match else ""
+
+
+def is_change(line: bytes) -> bool:
+    """Whether an untagged line says that messages came, went or changed."""
+    return _CHANGE.match(line) is not None
+
+
+@contextlib.contextmanager
+def folder_errors() -> Iterator[None]:
+    """A refused SELECT or STATUS means `FolderMissing`, unless the server is in trouble."""
+    try:
+        yield
+    except CommandRefused as error:
+        if error.code in _PASSING_TROUBLE:
+            raise
+        raise FolderMissing("The folder does not exist or cannot be opened.") from error
+
+
+@contextlib.contextmanager
+def target_errors() -> Iterator[None]:
+    """COPY and MOVE into a folder that is not there mean `FolderMissing`."""
+    try:
+        yield
+    except CommandRefused as error:
+        if error.code in _NO_TARGET:
+            raise FolderMissing("The target folder does not exist.") from error
+        raise
+
+
+def copied_uids(answer: bytes, asked: Collection[int]) -> dict[int, int]:
+    """`38505 304,319:320 3956:3958`, the data of COPYUID (RFC 4315, 3), as a mapping.
+
+    Sets that do not match each other or hold more than was asked for give no mapping, which
+    means "unknown".
+    """
+    try:
+        _, sources, targets = answer.partition(b"]")[0].decode("ascii").split()
+        pairs = zip(_expanded(sources, len(asked)), _expanded(targets, len(asked)), strict=True)
+        return {source: target for source, target in pairs if source in asked}
+    except ValueError:
+        return {}
+
+
+def _expanded(uid_set: str, limit: int) -> list[int]:
+    uids: list[int] = []
+    for item in uid_set.split(","):
+        first, _, last = item.partition(":")
+        low, high = sorted((int(first), int(last or first)))
+        if high - low >= limit - len(uids):
+            raise ValueError("more UIDs than asked for")
+        uids.extend(range(low, high + 1))
+    return uids

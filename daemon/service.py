@@ -1,0 +1,103 @@
+"""The daemon's life: lock, start the workers, wait for a signal, stop within five seconds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from daemon.locks import instance_lock
+from daemon.schedule import Schedule
+from daemon.use_cases.application import Application
+from daemon.worker import SHUTDOWN, AccountWorker, IdleWatcher
+
+log = structlog.get_logger(__name__)
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Service:
+    """All workers of one state directory."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._stop = threading.Event()
+        self._workers = {
+            name: AccountWorker(app, name, self._stop, self._learn_soon)
+            for name in app.settings.accounts
+        }
+        self._schedule = Schedule(
+            {name: worker.tasks for name, worker in self._workers.items()},
+            app.settings.training.debounce_seconds,
+        )
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Start every account's worker, its watcher and its schedule; returns at once."""
+        for name, worker in self._workers.items():
+            account = self._app.account(name)
+            self._spawn(f"worker:{name}", worker.run)
+            if account.idle:
+                watcher = IdleWatcher(self._app, name, self._stop, worker.tasks)
+                self._spawn(f"idle:{name}", watcher.run)
+            self._schedule.poll_every(name, account.poll_seconds)
+            self._schedule.nightly(name, self._app.settings.training.nightly_at)
+        self._schedule.start()
+        log.info("service.started", accounts=len(self._workers))
+
+    def request_stop(self) -> None:
+        """Ask everybody to stop after the step they are in."""
+        self._stop.set()
+        for worker in self._workers.values():
+            worker.tasks.close()
+
+    def shut_down(self) -> bool:
+        """Stop, and wait for the workers as long as `SHUTDOWN` allows.
+
+        Returns whether all of them finished. One that did not is in a step that may be killed
+        at any point (moves are journalled, models are written to the side).
+        """
+        self.request_stop()
+        self._schedule.stop()
+        deadline = time.monotonic() + SHUTDOWN.total_seconds()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        late = [thread.name for thread in self._threads if thread.is_alive()]
+        log.info("service.stopped", unfinished=late)
+        return not late
+
+    def _spawn(self, name: str, body: Callable[[], None]) -> None:
+        thread = threading.Thread(target=body, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _learn_soon(self, name: str) -> None:
+        if not self._stop.is_set():
+            self._schedule.learn_soon(name)
+
+
+def run_daemon(app: Application) -> int:
+    """Run until SIGTERM or SIGINT; a second signal kills at once. Returns the exit code.
+
+    Raises `AlreadyRunning` when another inboxd holds the state directory.
+    """
+    with instance_lock(app.state_dir):
+        # Blocked before any thread starts, so that only this sigwait ever sees them: no
+        # handler runs in the middle of other code.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        service = Service(app)
+        service.start()
+        received = signal.sigwait(STOP_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        log.info("service.stopping", signal=signal.Signals(received).name)
+        if not service.shut_down():
+            # A thread that is still encoding would keep the process alive for seconds more.
+            app.store.close()
+            os._exit(0)
+    return 0

@@ -1,0 +1,329 @@
+"""Moving mail without ever losing it: plan, move, look, record.
+
+The plan is committed before the server hears of it. Whatever the server then answers (or does
+not answer), the outcome is decided by looking into both folders: measured against real
+servers, a lost or negative reply to MOVE says nothing about whether the messages moved.
+
+    PLANNED ──look──> MOVED       in the target, no longer in the source
+                      CANCELLED   still in the source: the decision is made anew
+                      FAILED      still in the source, and the server said no
+                      ELSEWHERE   in neither: a person was quicker
+
+Without MOVE the mail is copied, the copy is verified, and exactly that UID is expunged.
+Without UIDPLUS nothing is moved at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+import structlog
+
+from daemon.errors import CommandRefused, FolderChanged, FolderMissing
+from daemon.mailbox.port import Mailbox, MessageIdentity
+from daemon.store import Store, UnitOfWork
+from daemon.store.tables import (
+    Account,
+    Action,
+    ArrivedBy,
+    Decision,
+    Folder,
+    Move,
+    MoveKind,
+    MoveState,
+    Placement,
+)
+
+log = structlog.get_logger(__name__)
+
+Clock = Callable[[], datetime]
+
+MAX_ATTEMPTS = 3
+"""A server that says OK and moves nothing is not asked for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRequest:
+    """One mail to be moved, and the decision that it follows from (None for an undo)."""
+
+    placement: Placement
+    target: Folder
+    decision: Decision | None
+    kind: MoveKind
+
+
+@dataclass(slots=True)
+class MoveReport:
+    """Message row ids by outcome."""
+
+    moved: list[int]
+    failed: list[int]
+
+    @classmethod
+    def empty(cls) -> MoveReport:
+        """Nothing moved yet."""
+        return cls([], [])
+
+    def add(self, other: MoveReport) -> None:
+        """Count another report in."""
+        self.moved += other.moved
+        self.failed += other.failed
+
+
+def plan(
+    work: UnitOfWork,
+    mailbox: Mailbox,
+    account: Account,
+    requests: Sequence[MoveRequest],
+    now: datetime,
+) -> list[Move]:
+    """Write the moves down. The caller commits, and only then executes them."""
+    moves = []
+    by_target = sorted(requests, key=lambda r: r.target.id)
+    for _, group in groupby(by_target, key=lambda r: r.target.id):
+        some = list(group)
+        status = mailbox.status(some[0].target.name)
+        for request in some:
+            move = Move(
+                account_id=account.id,
+                decision=request.decision,
+                message=request.placement.message,
+                kind=request.kind,
+                state=MoveState.PLANNED,
+                source_folder=request.placement.folder,
+                source_uid_validity=request.placement.uid_validity,
+                source_uid=request.placement.uid,
+                target_folder=request.target,
+                target_uid_validity=status.uid_validity,
+                target_uid_next=status.uid_next,
+                planned_at=now,
+            )
+            work.moves.add(move)
+            moves.append(move)
+    work.flush()
+    return moves
+
+
+def execute(store: Store, mailbox: Mailbox, account_name: str, clock: Clock) -> MoveReport:
+    """Carry out all planned moves of the account, a batch per pair of folders, and settle them.
+
+    Raises `MailboxUnreachable` when the connection dies: the plans stay, and `reconcile`
+    settles them over the next connection.
+    """
+    report = MoveReport.empty()
+    with store.read() as work:
+        account = work.accounts.get(account_name)
+        moves = work.moves.planned(account) if account is not None else []
+    for batch in _batches(moves):
+        refusal = _send(mailbox, batch)
+        report.add(settle(store, mailbox, [m.id for m in batch], clock(), refusal=refusal))
+    return report
+
+
+def reconcile(store: Store, mailbox: Mailbox, account_name: str, clock: Clock) -> MoveReport:
+    """Settle plans that an earlier connection or a killed process left behind, by looking."""
+    with store.read() as work:
+        account = work.accounts.get(account_name)
+        moves = work.moves.planned(account) if account is not None else []
+    report = MoveReport.empty()
+    for batch in _batches(moves):
+        log.info("moves.reconcile", account=account_name, moves=len(batch))
+        report.add(settle(store, mailbox, [m.id for m in batch], clock(), refusal=None))
+    return report
+
+
+def _batches(moves: Iterable[Move]) -> list[list[Move]]:
+    """Moves from one folder to one folder, under one pair of UIDVALIDITYs."""
+
+    def pair(move: Move) -> tuple[int, int, int, int]:
+        return (
+            move.source_folder_id,
+            move.source_uid_validity,
+            move.target_folder_id,
+            move.target_uid_validity,
+        )
+
+    return [list(group) for _, group in groupby(sorted(moves, key=pair), key=pair)]
+
+
+def _send(mailbox: Mailbox, batch: Sequence[Move]) -> str | None:
+    """Ask the server to move; returns the server's refusal, which proves nothing yet."""
+    first = batch[0]
+    source, target = first.source_folder.name, first.target_folder.name
+    uids = [move.source_uid for move in batch]
+    try:
+        if mailbox.capabilities.move:
+            mailbox.move(source, first.source_uid_validity, uids, target)
+        else:
+            _copy_and_expunge(mailbox, batch)
+    except (CommandRefused, FolderMissing, FolderChanged) as error:
+        log.warning("moves.refused", moves=len(batch), error=str(error))
+        return str(error)
+    return None
+
+
+def _copy_and_expunge(mailbox: Mailbox, batch: Sequence[Move]) -> None:
+    """The fallback without MOVE: only what verifiably arrived is expunged from the source.
+
+    `expunge` refuses (CapabilityMissing) without UIDPLUS; the sorter does not plan moves then.
+    """
+    first = batch[0]
+    source, target = first.source_folder.name, first.target_folder.name
+    mailbox.copy(source, first.source_uid_validity, [move.source_uid for move in batch], target)
+    copies = _find_arrivals(mailbox, batch)
+    verified = [move.source_uid for move in batch if move.id in copies]
+    if verified:
+        mailbox.expunge(source, first.source_uid_validity, verified)
+
+
+def settle(
+    store: Store, mailbox: Mailbox, move_ids: Sequence[int], now: datetime, refusal: str | None
+) -> MoveReport:
+    """Look where each message of one batch is, and record it."""
+    report = MoveReport.empty()
+    with store.write() as work:
+        batch = work.moves.by_ids(move_ids)
+        remaining = _still_in_source(mailbox, batch)
+        arrived = _find_arrivals(mailbox, batch)
+        doubled = [m for m in batch if m.id in arrived and m.source_uid in remaining]
+        if doubled and mailbox.capabilities.uidplus:
+            # A server killed in mid-MOVE leaves the message in both folders, and so does a
+            # COPY whose EXPUNGE did not come: the copy is verified, so finish the move.
+            mailbox.expunge(
+                doubled[0].source_folder.name,
+                doubled[0].source_uid_validity,
+                [m.source_uid for m in doubled],
+            )
+            remaining -= {m.source_uid for m in doubled}
+        for move in batch:
+            _record(
+                work,
+                move,
+                arrived.get(move.id),
+                in_source=move.source_uid in remaining,
+                refusal=refusal,
+                now=now,
+            )
+            (report.moved if move.state is MoveState.MOVED else report.failed).append(
+                move.message_id
+            )
+        work.commit()
+    return report
+
+
+def _still_in_source(mailbox: Mailbox, batch: Sequence[Move]) -> set[int]:
+    """UIDs of the batch that still lie in the source folder."""
+    first = batch[0]
+    try:
+        snapshot = mailbox.snapshot(first.source_folder.name)
+    except FolderMissing:
+        return set()
+    if snapshot.uid_validity != first.source_uid_validity:
+        return set()
+    return {m.source_uid for m in batch} & set(snapshot.uids)
+
+
+def _find_arrivals(mailbox: Mailbox, batch: Sequence[Move]) -> Mapping[int, MessageIdentity]:
+    """Which moves of the batch have arrived: move id → identity in the target folder.
+
+    Only UIDs that did not exist when the move was planned are considered, and each is given
+    to one move only.
+    """
+    first = batch[0]
+    try:
+        snapshot = mailbox.snapshot(first.target_folder.name)
+    except FolderMissing:
+        return {}
+    if snapshot.uid_validity != first.target_uid_validity:
+        return {}
+    oldest = min(move.target_uid_next for move in batch)
+    new = [uid for uid in snapshot.uids if uid >= oldest]
+    identities = mailbox.identify(first.target_folder.name, snapshot.uid_validity, new)
+    found: dict[int, MessageIdentity] = {}
+    free = list(identities)
+    for move in batch:
+        match = next((i for i in free if _is_same(move, i)), None)
+        if match is not None:
+            free.remove(match)
+            found[move.id] = match
+    return found
+
+
+def _is_same(move: Move, identity: MessageIdentity) -> bool:
+    message = move.message
+    if identity.uid < move.target_uid_next:
+        return False
+    if message.server_id is not None and identity.server_id is not None:
+        return message.server_id == identity.server_id
+    return message.fingerprint == identity.fingerprint
+
+
+def _record(
+    work: UnitOfWork,
+    move: Move,
+    arrived: MessageIdentity | None,
+    *,
+    in_source: bool,
+    refusal: str | None,
+    now: datetime,
+) -> None:
+    """Write down the outcome of one move, and where the message lies now."""
+    move.finished_at = now
+    if arrived is not None:
+        move.state = MoveState.MOVED
+        move.target_uid = arrived.uid
+        _place(work, move, now)
+        _conclude(move, Action.MOVED if move.kind is MoveKind.SORT else Action.UNDONE, None)
+    elif not in_source:
+        move.state = MoveState.ELSEWHERE
+        move.error = "somebody else moved or deleted it first"
+        if move.kind is MoveKind.SORT:
+            _conclude(move, Action.LEFT, move.error)
+    elif refusal is None and work.moves.count_cancelled(move.message_id) < MAX_ATTEMPTS:
+        move.state = MoveState.CANCELLED
+        _take_back(work, move)
+    else:
+        move.state = MoveState.FAILED
+        move.error = refusal or f"not moved by the server in {MAX_ATTEMPTS} attempts"
+        if move.kind is MoveKind.SORT:
+            _conclude(move, Action.LEFT, f"the server refused the move: {move.error}")
+
+
+def _conclude(move: Move, action: Action, reason: str | None) -> None:
+    """Write the outcome into the decision from which the move followed."""
+    if move.decision is not None:
+        move.decision.action = action
+        if reason is not None:
+            move.decision.reason = reason
+
+
+def _take_back(work: UnitOfWork, move: Move) -> None:
+    """The move never happened: forget the decision, so that the mail is looked at again."""
+    decision = move.decision
+    if decision is not None and move.kind is MoveKind.SORT:
+        move.decision = None
+        work.flush()
+        work.decisions.delete(decision)
+
+
+def _place(work: UnitOfWork, move: Move, now: datetime) -> None:
+    """The message left the source and lies in the target, by our own doing."""
+    for placement in work.placements.of_message(move.message_id):
+        if placement.folder_id == move.source_folder_id and placement.uid == move.source_uid:
+            placement.gone_at = now
+            placement.departure_explained = True
+    assert move.target_uid is not None
+    work.placements.add(
+        Placement(
+            message_id=move.message_id,
+            folder_id=move.target_folder_id,
+            uid_validity=move.target_uid_validity,
+            uid=move.target_uid,
+            arrived_at=now,
+            arrived_by=ArrivedBy.INBOXD,
+        )
+    )
+    work.flush()

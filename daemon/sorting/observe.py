@@ -1,0 +1,295 @@
+"""Noticing what people did: by state, not by events.
+
+One pass compares each folder's STATUS with the stored one, looks only into folders that
+changed, and links what vanished with what arrived (`link`). A move that straddles the pass
+shows one half now and the other in the next pass, so unexplained halves are kept for a while.
+Our own moves never appear here: the mover records them with their new UIDs before the next
+observation, under the account's lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from daemon.mailbox.port import FolderSnapshot, FolderStatus, Mailbox, MessageIdentity
+from daemon.sorting.folders import FolderChanges, FolderPatterns, sync_folders
+from daemon.sorting.lessons import Noticed, apply_ambiguity, apply_link
+from daemon.sorting.link import Arrival, Departure, Linking, link
+from daemon.store import Store, UnitOfWork
+from daemon.store.tables import Account, ArrivedBy, Folder, Message, Placement, Role
+
+LINK_WINDOW = timedelta(minutes=15)
+"""How long an unexplained half of a move waits for its other half."""
+
+IDENTIFY_CHUNK = 500
+
+
+def hash_message_id(message_id: str) -> str:
+    """What is stored in place of a Message-ID: enough to find threads, not to read addresses."""
+    return hashlib.blake2b(message_id.strip().encode(), digest_size=16).hexdigest()
+
+
+@dataclass(slots=True)
+class Observation:
+    """What one pass found."""
+
+    changes: FolderChanges = field(default_factory=FolderChanges)
+    noticed: list[Noticed] = field(default_factory=list)
+    scanned: int = 0
+    delivered: int = 0
+
+    @property
+    def lessons(self) -> int:
+        """How many moves by people taught something."""
+        return sum(noticed.kind.teaches for noticed in self.noticed)
+
+
+def observe(
+    store: Store, mailbox: Mailbox, account_name: str, patterns: FolderPatterns, now: datetime
+) -> Observation:
+    """One pass over all folders of an account; commits what it finds.
+
+    The first pass of an account takes the inventory (one commit per folder, so that a killed
+    process goes on where it stopped) and draws no conclusions.
+    """
+    result = Observation()
+    with store.write() as work:
+        account = work.accounts.get_or_create(account_name, now)
+        result.changes = sync_folders(work, mailbox, account, patterns, now)
+        work.commit()
+        is_baseline = account.baseline_at is None
+        departures: list[Placement] = []
+        arrivals: list[Placement] = []
+        for folder in work.folders.of(account):
+            scan = _scan(work, mailbox, account, folder, is_baseline=is_baseline, now=now)
+            if scan is None:
+                continue
+            result.scanned += 1
+            departures += scan.departures
+            arrivals += scan.arrivals
+            if is_baseline:
+                work.commit()
+        if is_baseline:
+            account.baseline_at = now
+        else:
+            _explain(work, account, departures, arrivals, result, now)
+        work.commit()
+    return result
+
+
+@dataclass(slots=True)
+class _Scan:
+    departures: list[Placement]
+    arrivals: list[Placement]
+
+
+def _scan(
+    work: UnitOfWork,
+    mailbox: Mailbox,
+    account: Account,
+    folder: Folder,
+    *,
+    is_baseline: bool,
+    now: datetime,
+) -> _Scan | None:
+    """Compare one folder with what is stored of it; None when nothing came or went."""
+    status = mailbox.status(folder.name)
+    if not _changed(folder, status):
+        return None
+    if folder.uid_validity is None and is_baseline and folder.role is Role.NEUTRAL:
+        # An archive may hold a lifetime of mail: only what comes from now on is of interest.
+        folder.watch_from_uid = status.uid_next
+    snapshot = mailbox.snapshot(folder.name)
+    departures = _departures(work, folder, snapshot, now)
+    folder.uid_validity = snapshot.uid_validity
+    arrivals = _arrivals(work, mailbox, account, folder, snapshot, is_baseline, now)
+    folder.uid_next = status.uid_next
+    folder.messages = status.messages
+    folder.highest_modseq = status.highest_modseq
+    return _Scan(departures, arrivals)
+
+
+def _changed(folder: Folder, status: FolderStatus) -> bool:
+    """UIDNEXT and MESSAGES tell of every arrival and expunge, HIGHESTMODSEQ of `\\Deleted`."""
+    known = (folder.uid_validity, folder.uid_next, folder.messages, folder.highest_modseq)
+    return known != (
+        status.uid_validity,
+        status.uid_next,
+        status.messages,
+        status.highest_modseq,
+    )
+
+
+def _departures(
+    work: UnitOfWork, folder: Folder, snapshot: FolderSnapshot, now: datetime
+) -> list[Placement]:
+    present = work.placements.present_in(folder)
+    there = set(snapshot.uids) if snapshot.uid_validity == folder.uid_validity else set()
+    if folder.uid_validity is not None and snapshot.uid_validity != folder.uid_validity:
+        folder.watch_from_uid = 1
+    gone = [p for p in present if p.uid not in there]
+    for placement in gone:
+        placement.gone_at = now
+        placement.departure_explained = False
+    return gone
+
+
+def _arrivals(
+    work: UnitOfWork,
+    mailbox: Mailbox,
+    account: Account,
+    folder: Folder,
+    snapshot: FolderSnapshot,
+    is_baseline: bool,
+    now: datetime,
+) -> list[Placement]:
+    """Store what is new in the folder; a UID that had gone and is back is no news."""
+    known = {p.uid: p for p in work.placements.in_folder(folder)}
+    for uid in snapshot.uids:
+        placement = known.get(uid)
+        if placement is not None and placement.gone_at is not None:
+            placement.gone_at = None
+    fresh = [u for u in snapshot.uids if u >= folder.watch_from_uid and u not in known]
+    arrived: list[Placement] = []
+    for start in range(0, len(fresh), IDENTIFY_CHUNK):
+        identities = mailbox.identify(
+            folder.name, snapshot.uid_validity, fresh[start : start + IDENTIFY_CHUNK]
+        )
+        arrived += _place(work, account, folder, identities, is_baseline, now)
+    work.flush()
+    return arrived
+
+
+def _place(
+    work: UnitOfWork,
+    account: Account,
+    folder: Folder,
+    identities: Sequence[MessageIdentity],
+    is_baseline: bool,
+    now: datetime,
+) -> list[Placement]:
+    by_id = work.messages.by_server_ids(
+        account, [i.server_id for i in identities if i.server_id is not None]
+    )
+    placements = []
+    for identity in identities:
+        message = by_id.get(identity.server_id) if identity.server_id is not None else None
+        if message is None:
+            message = _new_message(account, identity, now)
+            work.messages.add(message)
+            if identity.server_id is not None:
+                by_id[identity.server_id] = message
+        placement = Placement(
+            message=message,
+            folder=folder,
+            uid_validity=folder.uid_validity,
+            uid=identity.uid,
+            arrived_at=now,
+            arrived_by=ArrivedBy.BASELINE if is_baseline else ArrivedBy.UNEXPLAINED,
+        )
+        work.placements.add(placement)
+        placements.append(placement)
+    work.flush()
+    return placements
+
+
+def _new_message(account: Account, identity: MessageIdentity, now: datetime) -> Message:
+    return Message(
+        account_id=account.id,
+        server_id=identity.server_id,
+        fingerprint=identity.fingerprint,
+        message_id_hash=hash_message_id(identity.message_id) if identity.message_id else "",
+        reference_hashes=[hash_message_id(r) for r in identity.references],
+        internal_date=identity.internal_date,
+        size=identity.size,
+        first_seen_at=now,
+    )
+
+
+def _explain(
+    work: UnitOfWork,
+    account: Account,
+    departures: Sequence[Placement],
+    arrivals: Sequence[Placement],
+    result: Observation,
+    now: datetime,
+) -> None:
+    """Link the halves seen now with each other, then the rest with older halves."""
+    by_key = {p.id: p for p in (*departures, *arrivals)}
+    _apply(work, account, _link(departures, arrivals), by_key, result, now)
+    since = now - LINK_WINDOW
+    waiting = work.placements.unexplained_departures(account, since)
+    unexplained = work.placements.unexplained_arrivals(account, since)
+    by_key.update({p.id: p for p in (*waiting, *unexplained)})
+    _apply(work, account, _link(waiting, unexplained), by_key, result, now)
+    for placement in arrivals:
+        if placement.arrived_by is ArrivedBy.UNEXPLAINED:
+            _judge_unlinked(work, account, placement, result)
+
+
+def _link(departures: Iterable[Placement], arrivals: Iterable[Placement]) -> Linking:
+    return link(
+        [
+            Departure(p.id, p.folder_id, p.message.server_id, p.message.fingerprint)
+            for p in departures
+        ],
+        [Arrival(p.id, p.folder_id, p.message.server_id, p.message.fingerprint) for p in arrivals],
+    )
+
+
+def _apply(
+    work: UnitOfWork,
+    account: Account,
+    linking: Linking,
+    by_key: dict[int, Placement],
+    result: Observation,
+    now: datetime,
+) -> None:
+    for found in linking.links:
+        source, target = by_key[found.departure.key], by_key[found.arrival.key]
+        noticed = apply_link(work, account, source, target, found.by, now)
+        if noticed is not None:
+            result.noticed.append(noticed)
+    for case in linking.ambiguous:
+        sources = [by_key[d.key] for d in case.departures]
+        targets = [by_key[a.key] for a in case.arrivals]
+        result.noticed += apply_ambiguity(work, account, sources, targets, case.by, now)
+    work.flush()
+
+
+def _judge_unlinked(
+    work: UnitOfWork, account: Account, placement: Placement, result: Observation
+) -> None:
+    """An arrival without a departure: new mail in the inbox, or a copy made by a person."""
+    if placement.folder.role is not Role.INBOX:
+        return
+    message = placement.message
+    elsewhere = [
+        p for p in work.placements.of_message(message.id, present=False) if p.id != placement.id
+    ]
+    twins = [
+        m
+        for m in work.messages.by_fingerprints(account, [message.fingerprint])[message.fingerprint]
+        if m.id != message.id and _was_dealt_with(work, m)
+    ]
+    if elsewhere or twins:
+        # A person copied or uploaded it here; what people decide, stays.
+        message.kept = True
+        return
+    placement.arrived_by = ArrivedBy.DELIVERY
+    result.delivered += 1
+
+
+def _was_dealt_with(work: UnitOfWork, message: Message) -> bool:
+    """Whether inboxd or a person has already decided where this message belongs."""
+    return (
+        message.kept
+        or work.decisions.of_message(message.id) is not None
+        or any(
+            p.folder.role is not Role.INBOX
+            for p in work.placements.of_message(message.id, present=False)
+        )
+    )

@@ -1,0 +1,206 @@
+"""Sorting new mail: fetch, parse, judge, decide, plan, move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from daemon.config.settings import Mode
+from daemon.mail.parse import parse
+from daemon.mailbox.port import Mailbox, RawMessage
+from daemon.sorting.judge import Judge, Verdict
+from daemon.sorting.mover import Clock, MoveRequest, execute, plan
+from daemon.sorting.threads import parent_folder
+from daemon.store import Store, UnitOfWork
+from daemon.store.tables import (
+    Account,
+    Action,
+    Decision,
+    Folder,
+    MoveKind,
+    Placement,
+    Role,
+)
+
+log = structlog.get_logger(__name__)
+
+BATCH = 32
+"""Mails per round: small enough that the first are moved while the rest wait."""
+
+KEEP_RANKED = 5
+"""How many of the probable folders are stored with a decision."""
+
+
+@dataclass(slots=True)
+class Sorted:
+    """What one pass over the inbox did."""
+
+    seen: int = 0
+    moved: int = 0
+    failed: int = 0
+    by_action: dict[Action, int] = field(default_factory=dict)
+
+    def count(self, action: Action) -> None:
+        """Count one decision."""
+        self.by_action[action] = self.by_action.get(action, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class SortSettings:
+    """How mail is fetched and what may be done with it."""
+
+    mode: Mode
+    max_bytes: int
+
+
+def sort_new_mail(
+    store: Store,
+    mailbox: Mailbox,
+    account_name: str,
+    judge: Judge,
+    settings: SortSettings,
+    clock: Clock,
+    stopped: Callable[[], bool],
+) -> Sorted:
+    """Judge every mail of the inbox that nobody decided on yet; move what may be moved.
+
+    Works in rounds of `BATCH` mails, each finished before the next begins, so that stopping
+    is possible between any two without half-done work.
+    """
+    result = Sorted()
+    waiting = _waiting(store, account_name)
+    for start in range(0, len(waiting), BATCH):
+        if stopped():
+            break
+        round_ = waiting[start : start + BATCH]
+        planned = _decide_round(
+            store, mailbox, account_name, judge, settings, round_, result, clock()
+        )
+        if planned:
+            report = execute(store, mailbox, account_name, clock)
+            result.moved += len(report.moved)
+            result.failed += len(report.failed)
+    return result
+
+
+def _waiting(store: Store, account_name: str) -> list[Placement]:
+    with store.read() as work:
+        account = work.accounts.get(account_name)
+        inbox = work.folders.inbox(account) if account is not None else None
+        return [] if inbox is None else work.placements.to_sort(inbox)
+
+
+def _decide_round(
+    store: Store,
+    mailbox: Mailbox,
+    account_name: str,
+    judge: Judge,
+    settings: SortSettings,
+    waiting: Sequence[Placement],
+    result: Sorted,
+    now: datetime,
+) -> int:
+    """Decide one round and plan its moves; returns how many moves are planned."""
+    with store.read() as work:
+        cached = work.features.get(judge.fingerprint, [p.message_id for p in waiting])
+    content = _fetch(mailbox, waiting, settings.max_bytes, set(cached))
+    readable = [p for p in waiting if p.message_id in cached or p.uid in content]
+    mails = {p.message_id: parse(content[p.uid].content) for p in readable if p.uid in content}
+    fresh = dict(zip(mails, judge.features(list(mails.values())), strict=True))
+    features = {**cached, **fresh}
+    with store.write() as work:
+        account = work.accounts.get_or_create(account_name, now)
+        work.features.put(judge.fingerprint, fresh)
+        placements = _still_undecided(work, account, readable)
+        for placement in placements:
+            if placement.message_id in mails:
+                placement.message.sent_at = mails[placement.message_id].date
+        parents = [parent_folder(work, account, p.message) for p in placements]
+        verdicts = judge.verdicts([features[p.message_id] for p in placements], parents)
+        folders = {f.id: f for f in work.folders.of(account)}
+        requests = []
+        for placement, verdict in zip(placements, verdicts, strict=True):
+            decision = _decision(
+                account, placement, verdict, folders, judge.version, settings.mode, now
+            )
+            if decision.action is Action.PLANNED and not mailbox.capabilities.can_move_safely:
+                decision.action = Action.SUGGESTED
+                decision.reason = "the server can neither MOVE nor UID EXPUNGE"
+            work.decisions.add(decision)
+            result.seen += 1
+            result.count(decision.action)
+            if decision.action is Action.PLANNED:
+                assert decision.folder is not None
+                requests.append(MoveRequest(placement, decision.folder, decision, MoveKind.SORT))
+        work.flush()
+        planned = plan(work, mailbox, account, requests, now)
+        work.commit()
+    log.info("sort.round", account=account_name, judged=len(placements), planned=len(planned))
+    return len(planned)
+
+
+def _fetch(
+    mailbox: Mailbox, waiting: Sequence[Placement], max_bytes: int, cached: set[int]
+) -> dict[int, RawMessage]:
+    """Content of the mails without cached features, by UID. Mail that vanished is left out."""
+    wanted = [p.uid for p in waiting if p.message_id not in cached]
+    if not wanted:
+        return {}
+    folder, uid_validity = waiting[0].folder.name, waiting[0].uid_validity
+    return {m.identity.uid: m for m in mailbox.fetch(folder, uid_validity, wanted, max_bytes)}
+
+
+def _still_undecided(
+    work: UnitOfWork, account: Account, placements: Sequence[Placement]
+) -> list[Placement]:
+    """The same placements in this transaction; a mail is decided on at most once."""
+    inbox = work.folders.inbox(account)
+    if inbox is None:
+        return []
+    wanted = {p.id for p in placements}
+    return [p for p in work.placements.to_sort(inbox) if p.id in wanted]
+
+
+def _decision(
+    account: Account,
+    placement: Placement,
+    verdict: Verdict,
+    folders: Mapping[int, Folder],
+    model_version: str,
+    mode: Mode,
+    now: datetime,
+) -> Decision:
+    folder = folders.get(verdict.folder_id) if verdict.folder_id is not None else None
+    action, reason = _action(verdict, folder, mode)
+    names = [
+        (folders[key].name if key is not None and key in folders else placement.folder.name, p)
+        for key, p in verdict.ranked[:KEEP_RANKED]
+    ]
+    return Decision(
+        account_id=account.id,
+        message=placement.message,
+        folder=folder,
+        probability=verdict.probability,
+        threshold=verdict.threshold,
+        ranked=names,
+        action=action,
+        reason=reason,
+        model_version=model_version,
+        decided_at=now,
+    )
+
+
+def _action(verdict: Verdict, folder: Folder | None, mode: Mode) -> tuple[Action, str]:
+    """What to do about a verdict, and why."""
+    if not verdict.moves:
+        return Action.LEFT, verdict.reason
+    if folder is None or folder.role is not Role.LABEL:
+        return Action.LEFT, "the folder is no longer a label folder"
+    if mode is Mode.OBSERVE:
+        return Action.OBSERVED, f"{verdict.reason}; mode observe only records"
+    if mode is Mode.SUGGEST:
+        return Action.SUGGESTED, f"{verdict.reason}; mode suggest asks first"
+    return Action.PLANNED, verdict.reason

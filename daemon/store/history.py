@@ -1,0 +1,250 @@
+"""Repositories for what happened: decisions, moves, corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session, joinedload
+
+from daemon.store.mail import chunks
+from daemon.store.tables import (
+    TEACHING_KINDS,
+    Account,
+    Action,
+    Correction,
+    Decision,
+    Folder,
+    Move,
+    MoveKind,
+    MoveState,
+)
+
+
+class Decisions:
+    """What inboxd decided."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, decision: Decision) -> None:
+        """Record a decision."""
+        self._session.add(decision)
+
+    def of_message(self, message_id: int) -> Decision | None:
+        """The latest decision about a message."""
+        return self._session.scalar(
+            select(Decision)
+            .where(Decision.message_id == message_id)
+            .options(joinedload(Decision.folder), joinedload(Decision.message))
+            .order_by(Decision.id.desc())
+            .limit(1)
+        )
+
+    def get(self, decision_id: int) -> Decision | None:
+        """One decision by id."""
+        return self._session.get(Decision, decision_id)
+
+    def latest(
+        self,
+        account: Account,
+        limit: int,
+        *,
+        since: datetime | None = None,
+        action: Action | None = None,
+    ) -> list[Decision]:
+        """The newest decisions, newest first."""
+        query = (
+            select(Decision)
+            .where(Decision.account_id == account.id)
+            .options(joinedload(Decision.folder), joinedload(Decision.message))
+            .order_by(Decision.id.desc())
+            .limit(limit)
+        )
+        if since is not None:
+            query = query.where(Decision.decided_at >= since)
+        if action is not None:
+            query = query.where(Decision.action == action)
+        return list(self._session.scalars(query))
+
+    def after(self, account: Account, decision_id: int) -> list[Decision]:
+        """Decisions with a higher id, oldest first (for following along)."""
+        query = (
+            select(Decision)
+            .where(Decision.account_id == account.id, Decision.id > decision_id)
+            .options(joinedload(Decision.folder), joinedload(Decision.message))
+            .order_by(Decision.id)
+        )
+        return list(self._session.scalars(query))
+
+    def delete(self, decision: Decision) -> None:
+        """Take back a decision whose move never happened, so that it is made again."""
+        self._session.delete(decision)
+
+    def counts(self, account: Account) -> dict[Action, int]:
+        """Number of decisions per outcome."""
+        query = (
+            select(Decision.action, func.count())
+            .where(Decision.account_id == account.id)
+            .group_by(Decision.action)
+        )
+        return dict(self._session.execute(query).tuples())
+
+
+class Moves:
+    """The journal of planned and finished moves."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, move: Move) -> None:
+        """Plan a move. It counts only after the commit."""
+        self._session.add(move)
+
+    def planned(self, account: Account) -> list[Move]:
+        """Moves whose outcome is not known."""
+        query = (
+            select(Move)
+            .where(Move.account_id == account.id, Move.state == MoveState.PLANNED)
+            .options(
+                joinedload(Move.message),
+                joinedload(Move.decision),
+                joinedload(Move.source_folder),
+                joinedload(Move.target_folder),
+            )
+            .order_by(Move.id)
+        )
+        return list(self._session.scalars(query))
+
+    def forget_planned(self, account: Account) -> None:
+        """Drop unsettled plans; only sensible on a copy of the database."""
+        self._session.execute(
+            delete(Move).where(Move.account_id == account.id, Move.state == MoveState.PLANNED)
+        )
+
+    def by_ids(self, ids: Iterable[int]) -> list[Move]:
+        """Moves by id, ascending."""
+        found: list[Move] = []
+        for some in chunks(ids):
+            query = select(Move).where(Move.id.in_(some)).order_by(Move.id)
+            found.extend(self._session.scalars(query))
+        return found
+
+    def count_cancelled(self, message_id: int) -> int:
+        """How often a move of this message was given up because it had not happened."""
+        query = select(func.count()).where(
+            Move.message_id == message_id, Move.state == MoveState.CANCELLED
+        )
+        return self._session.scalar(query) or 0
+
+    def unfulfilled(self, message_id: int, target_folder_id: int, since: datetime) -> Move | None:
+        """A given-up move that the server may yet have carried out late."""
+        return self._session.scalar(
+            select(Move)
+            .where(
+                Move.message_id == message_id,
+                Move.target_folder_id == target_folder_id,
+                Move.state.in_([MoveState.CANCELLED, MoveState.FAILED]),
+                Move.planned_at >= since,
+            )
+            .order_by(Move.id.desc())
+            .limit(1)
+        )
+
+    def done(
+        self,
+        account: Account,
+        *,
+        limit: int | None = None,
+        since: datetime | None = None,
+        message_ids: Iterable[int] | None = None,
+    ) -> list[Move]:
+        """Finished sorting moves, newest first: the candidates for undo."""
+        query = (
+            select(Move)
+            .where(
+                Move.account_id == account.id,
+                Move.kind == MoveKind.SORT,
+                Move.state == MoveState.MOVED,
+            )
+            .options(
+                joinedload(Move.message),
+                joinedload(Move.decision),
+                joinedload(Move.source_folder),
+                joinedload(Move.target_folder),
+            )
+            .order_by(Move.id.desc())
+        )
+        if since is not None:
+            query = query.where(Move.finished_at >= since)
+        if message_ids is not None:
+            query = query.where(Move.message_id.in_(list(message_ids)))
+        if limit is not None:
+            query = query.limit(limit)
+        return list(self._session.scalars(query))
+
+    def last_of_message(self, message_id: int) -> Move | None:
+        """The latest finished move of a message."""
+        return self._session.scalar(
+            select(Move)
+            .where(Move.message_id == message_id, Move.state == MoveState.MOVED)
+            .order_by(Move.id.desc())
+            .limit(1)
+        )
+
+
+class Corrections:
+    """What people moved."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, correction: Correction) -> None:
+        """Record a person's move."""
+        self._session.add(correction)
+
+    def latest(self, account: Account, limit: int) -> list[Correction]:
+        """The newest corrections, newest first."""
+        query = (
+            select(Correction)
+            .where(Correction.account_id == account.id)
+            .options(joinedload(Correction.from_folder), joinedload(Correction.to_folder))
+            .order_by(Correction.id.desc())
+            .limit(limit)
+        )
+        return list(self._session.scalars(query))
+
+    def of_message(self, message_id: int) -> list[Correction]:
+        """All corrections of one message, oldest first."""
+        query = (
+            select(Correction)
+            .where(Correction.message_id == message_id)
+            .options(joinedload(Correction.from_folder), joinedload(Correction.to_folder))
+            .order_by(Correction.id)
+        )
+        return list(self._session.scalars(query))
+
+    def count_teaching(self, account: Account) -> int:
+        """Number of moves by people that taught something."""
+        query = select(func.count()).where(
+            Correction.account_id == account.id, Correction.kind.in_(TEACHING_KINDS)
+        )
+        return self._session.scalar(query) or 0
+
+    def count_overruling(self, account: Account) -> int:
+        """Number of inboxd's own moves that a person overruled."""
+        query = select(func.count(func.distinct(Correction.message_id))).where(
+            Correction.account_id == account.id, Correction.overrules.is_(True)
+        )
+        return self._session.scalar(query) or 0
+
+    def arrivals_by_folder(self, account: Account) -> dict[int, int]:
+        """Number of teaching corrections per target folder id."""
+        query = (
+            select(Folder.id, func.count())
+            .join(Correction, Correction.to_folder_id == Folder.id)
+            .where(Correction.account_id == account.id, Correction.kind.in_(TEACHING_KINDS))
+            .group_by(Folder.id)
+        )
+        return dict(self._session.execute(query).tuples())

@@ -1,0 +1,171 @@
+"""Repositories for what was learned: examples, cached features, models."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.orm import Session, joinedload
+
+from daemon.store.mail import chunks
+from daemon.store.tables import Account, Example, FeatureRow, Folder, Message, ModelRow
+
+
+class Examples:
+    """What people taught."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def teach(
+        self,
+        account: Account,
+        message_id: int,
+        folder: Folder | None,
+        source: str,
+        now: datetime,
+    ) -> None:
+        """This message belongs there; a newer word outranks an older one."""
+        example = self._session.scalar(select(Example).where(Example.message_id == message_id))
+        if example is None:
+            example = Example(account_id=account.id, message_id=message_id)
+            self._session.add(example)
+        example.folder_id = folder.id if folder is not None else None
+        example.source = source
+        example.labelled_at = now
+        example.excluded_at = None
+
+    def usable(self, account: Account) -> list[Example]:
+        """Examples that count: not excluded, their folder still there."""
+        query = (
+            select(Example)
+            .outerjoin(Example.folder)
+            .where(
+                Example.account_id == account.id,
+                Example.excluded_at.is_(None),
+                Folder.retired_at.is_(None),
+            )
+            .options(joinedload(Example.message), joinedload(Example.folder))
+            .order_by(Example.id)
+        )
+        return list(self._session.scalars(query))
+
+    def count(self, account: Account) -> int:
+        """Number of usable examples."""
+        query = (
+            select(func.count(Example.id))
+            .select_from(Example)
+            .outerjoin(Example.folder)
+            .where(
+                Example.account_id == account.id,
+                Example.excluded_at.is_(None),
+                Folder.retired_at.is_(None),
+            )
+        )
+        return self._session.scalar(query) or 0
+
+    def counts_by_folder(self, account: Account) -> dict[int | None, int]:
+        """Number of usable examples per folder id (None: leave it in the inbox)."""
+        query = (
+            select(Example.folder_id, func.count())
+            .where(Example.account_id == account.id, Example.excluded_at.is_(None))
+            .group_by(Example.folder_id)
+        )
+        return dict(self._session.execute(query).tuples())
+
+    def data_hash(self, account: Account) -> str:
+        """Identifies the present set of usable examples and their labels."""
+        digest = hashlib.blake2b(digest_size=16)
+        for example in self.usable(account):
+            digest.update(f"{example.message_id}:{example.folder_id};".encode())
+        return digest.hexdigest()
+
+
+class FeatureCache:
+    """Features by message, valid only under one fingerprint."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def put(self, fingerprint: str, rows: Mapping[int, bytes]) -> None:
+        """Store features by message row id."""
+        if not rows:
+            return
+        statement = insert(FeatureRow).values(
+            [
+                {"message_id": message_id, "fingerprint": fingerprint, "data": data}
+                for message_id, data in rows.items()
+            ]
+        )
+        self._session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["message_id", "fingerprint"],
+                set_={"data": statement.excluded.data},
+            )
+        )
+
+    def get(self, fingerprint: str, message_ids: Iterable[int]) -> dict[int, bytes]:
+        """Cached features of those of the messages that have them."""
+        found: dict[int, bytes] = {}
+        for some in chunks(message_ids):
+            query = select(FeatureRow.message_id, FeatureRow.data).where(
+                FeatureRow.fingerprint == fingerprint, FeatureRow.message_id.in_(some)
+            )
+            found.update(dict(self._session.execute(query).tuples()))
+        return found
+
+    def missing(self, fingerprint: str, message_ids: Iterable[int]) -> set[int]:
+        """Those of the messages that have no features under this fingerprint."""
+        wanted = set(message_ids)
+        for some in chunks(list(wanted)):
+            query = select(FeatureRow.message_id).where(
+                FeatureRow.fingerprint == fingerprint, FeatureRow.message_id.in_(some)
+            )
+            wanted.difference_update(self._session.scalars(query))
+        return wanted
+
+    def drop_other(self, account: Account, fingerprint: str) -> int:
+        """Delete an account's features of other encoders or preparations; returns how many."""
+        mine = select(Message.id).where(Message.account_id == account.id)
+        result = self._session.execute(
+            delete(FeatureRow).where(
+                FeatureRow.fingerprint != fingerprint, FeatureRow.message_id.in_(mine)
+            )
+        )
+        return int(getattr(result, "rowcount", 0))
+
+
+class Models:
+    """The history of trained models of an account."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, model: ModelRow) -> None:
+        """Record a trained model."""
+        self._session.add(model)
+
+    def of(self, account: Account) -> list[ModelRow]:
+        """All models, newest first."""
+        query = (
+            select(ModelRow).where(ModelRow.account_id == account.id).order_by(ModelRow.id.desc())
+        )
+        return list(self._session.scalars(query))
+
+    def get(self, account: Account, version: str) -> ModelRow | None:
+        """One model by version."""
+        return self._session.scalar(
+            select(ModelRow).where(ModelRow.account_id == account.id, ModelRow.version == version)
+        )
+
+    def newest(self, account: Account) -> ModelRow | None:
+        """The model trained last, promoted or not."""
+        return self._session.scalar(
+            select(ModelRow)
+            .where(ModelRow.account_id == account.id)
+            .order_by(ModelRow.id.desc())
+            .limit(1)
+        )

@@ -1,0 +1,278 @@
+"""Repositories for what lies where: accounts, folders, messages, placements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session, joinedload
+
+from daemon.store.tables import (
+    Account,
+    ArrivedBy,
+    Decision,
+    Example,
+    Folder,
+    Message,
+    Placement,
+    Role,
+)
+
+T = TypeVar("T")
+
+CHUNK = 500
+"""Values per IN (…): SQLite's default limit of bound variables is far above it."""
+
+
+def chunks(values: Iterable[T]) -> Iterable[list[T]]:
+    """Split into lists of at most `CHUNK`."""
+    every = list(values)
+    for start in range(0, len(every), CHUNK):
+        yield every[start : start + CHUNK]
+
+
+class Accounts:
+    """Accounts by name."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, name: str) -> Account | None:
+        """The account, or None when inboxd has never looked at it."""
+        return self._session.scalar(select(Account).where(Account.name == name))
+
+    def get_or_create(self, name: str, now: datetime) -> Account:
+        """The account, created at its first use."""
+        account = self.get(name)
+        if account is None:
+            account = Account(name=name, created_at=now)
+            self._session.add(account)
+            self._session.flush()
+        return account
+
+
+class Folders:
+    """Folders of an account."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, folder_id: int) -> Folder:
+        """One folder by id."""
+        return self._session.get_one(Folder, folder_id)
+
+    def of(self, account: Account, *, retired: bool = False) -> list[Folder]:
+        """Folders that exist (or, with `retired`, those that no longer do)."""
+        gone = Folder.retired_at.is_not(None) if retired else Folder.retired_at.is_(None)
+        query = select(Folder).where(Folder.account_id == account.id, gone).order_by(Folder.name)
+        return list(self._session.scalars(query))
+
+    def inbox(self, account: Account) -> Folder | None:
+        """The folder in the role of the inbox."""
+        return next((f for f in self.of(account) if f.role is Role.INBOX), None)
+
+    def add(self, folder: Folder) -> None:
+        """Store a folder that is seen for the first time."""
+        self._session.add(folder)
+        self._session.flush()
+
+
+class Messages:
+    """Messages by what makes them recognisable."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, message: Message) -> None:
+        """Store a message that is seen for the first time."""
+        self._session.add(message)
+
+    def get(self, message_id: int) -> Message | None:
+        """One message by its row id."""
+        return self._session.get(Message, message_id)
+
+    def by_server_ids(self, account: Account, ids: Iterable[str]) -> dict[str, Message]:
+        """Messages by the server's own stable id (the newest row, should there be several)."""
+        found: dict[str, Message] = {}
+        for some in chunks(ids):
+            query = (
+                select(Message)
+                .where(Message.account_id == account.id, Message.server_id.in_(some))
+                .order_by(Message.id)
+            )
+            found.update({m.server_id: m for m in self._session.scalars(query) if m.server_id})
+        return found
+
+    def by_fingerprints(
+        self, account: Account, fingerprints: Iterable[str]
+    ) -> dict[str, list[Message]]:
+        """All messages with each of these fingerprints."""
+        found: dict[str, list[Message]] = {}
+        for some in chunks(fingerprints):
+            query = select(Message).where(
+                Message.account_id == account.id, Message.fingerprint.in_(some)
+            )
+            for message in self._session.scalars(query):
+                found.setdefault(message.fingerprint, []).append(message)
+        return found
+
+    def by_message_id_hash(self, account: Account, hashed: str) -> list[Message]:
+        """Messages with this hashed Message-ID, newest first."""
+        query = (
+            select(Message)
+            .where(Message.account_id == account.id, Message.message_id_hash == hashed)
+            .order_by(Message.id.desc())
+        )
+        return list(self._session.scalars(query))
+
+    def delete(self, message: Message) -> None:
+        """Forget a message row (after its placements were handed to another)."""
+        self._session.delete(message)
+
+
+class Placements:
+    """Which message lies where, and what came and went."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, placement: Placement) -> None:
+        """Store an arrival."""
+        self._session.add(placement)
+
+    def in_folder(self, folder: Folder) -> list[Placement]:
+        """All placements under the folder's present UIDVALIDITY, gone ones included."""
+        query = select(Placement).where(
+            Placement.folder_id == folder.id, Placement.uid_validity == folder.uid_validity
+        )
+        return list(self._session.scalars(query))
+
+    def present_in(self, folder: Folder) -> list[Placement]:
+        """What lies in the folder now, with its messages."""
+        query = (
+            select(Placement)
+            .where(Placement.folder_id == folder.id, Placement.gone_at.is_(None))
+            .options(joinedload(Placement.message))
+            .order_by(Placement.uid)
+        )
+        return list(self._session.scalars(query))
+
+    def of_message(self, message_id: int, *, present: bool = True) -> list[Placement]:
+        """Where a message lies (or, with `present=False`, also where it lay), newest first."""
+        query = (
+            select(Placement)
+            .where(Placement.message_id == message_id)
+            .options(joinedload(Placement.folder))
+            .order_by(Placement.id.desc())
+        )
+        if present:
+            query = query.where(Placement.gone_at.is_(None))
+        return list(self._session.scalars(query))
+
+    def unexplained_departures(self, account: Account, since: datetime) -> list[Placement]:
+        """Placements that went since then, and nobody knows yet where to."""
+        query = (
+            select(Placement)
+            .join(Placement.folder)
+            .where(
+                Folder.account_id == account.id,
+                Placement.gone_at >= since,
+                Placement.departure_explained.is_(False),
+            )
+            .options(joinedload(Placement.message), joinedload(Placement.folder))
+            .order_by(Placement.id)
+        )
+        return list(self._session.scalars(query))
+
+    def unexplained_arrivals(self, account: Account, since: datetime) -> list[Placement]:
+        """Present placements that came since then, and nobody knows yet where from."""
+        query = (
+            select(Placement)
+            .join(Placement.folder)
+            .where(
+                Folder.account_id == account.id,
+                Placement.gone_at.is_(None),
+                Placement.arrived_at >= since,
+                Placement.arrived_by == ArrivedBy.UNEXPLAINED,
+            )
+            .options(joinedload(Placement.message), joinedload(Placement.folder))
+            .order_by(Placement.id)
+        )
+        return list(self._session.scalars(query))
+
+    def to_sort(self, inbox: Folder) -> list[Placement]:
+        """Mail in the inbox that nobody decided on yet, oldest first."""
+        decided = select(Decision.id).where(Decision.message_id == Placement.message_id)
+        query = (
+            select(Placement)
+            .join(Placement.message)
+            .where(
+                Placement.folder_id == inbox.id,
+                Placement.gone_at.is_(None),
+                Message.kept.is_(False),
+                ~decided.exists(),
+            )
+            .options(joinedload(Placement.message))
+            .order_by(Placement.uid)
+        )
+        return list(self._session.scalars(query))
+
+    def newest_unlabelled(self, folder: Folder, limit: int) -> list[Placement]:
+        """Mail in a label folder that a person put there and that is no example yet.
+
+        What inboxd itself moved there counts only once a person has confirmed it.
+        """
+        known = select(Example.id).where(Example.message_id == Placement.message_id)
+        query = (
+            select(Placement)
+            .join(Placement.message)
+            .where(
+                Placement.folder_id == folder.id,
+                Placement.gone_at.is_(None),
+                Placement.arrived_by != ArrivedBy.INBOXD,
+                ~known.exists(),
+            )
+            .options(joinedload(Placement.message))
+            .order_by(Message.internal_date.desc(), Placement.uid.desc())
+            .limit(limit)
+        )
+        return list(self._session.scalars(query))
+
+    def label_folders_of(self, message_ids: Iterable[int]) -> Mapping[int, Folder]:
+        """The label folder (or the inbox, for kept mail) in which each message lies now."""
+        found: dict[int, Folder] = {}
+        for some in chunks(message_ids):
+            query = (
+                select(Placement)
+                .join(Placement.folder)
+                .join(Placement.message)
+                .where(
+                    Placement.message_id.in_(some),
+                    Placement.gone_at.is_(None),
+                    or_(
+                        Folder.role == Role.LABEL,
+                        (Folder.role == Role.INBOX) & Message.kept.is_(True),
+                    ),
+                )
+                .options(joinedload(Placement.folder))
+                .order_by(Placement.id)
+            )
+            found.update({p.message_id: p.folder for p in self._session.scalars(query)})
+        return found
+
+    def hand_over(self, message: Message, heir: Message) -> None:
+        """All placements of `message` become those of `heir`."""
+        self._session.execute(
+            update(Placement).where(Placement.message_id == message.id).values(message_id=heir.id)
+        )
+
+    def counts(self, folders: Sequence[Folder]) -> dict[int, int]:
+        """Number of messages present per folder id."""
+        query = (
+            select(Placement.folder_id, func.count())
+            .where(Placement.folder_id.in_([f.id for f in folders]), Placement.gone_at.is_(None))
+            .group_by(Placement.folder_id)
+        )
+        return dict(self._session.execute(query).tuples())

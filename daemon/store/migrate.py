@@ -1,0 +1,51 @@
+"""Schema migrations (Alembic), applied whenever the store is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from daemon.errors import DatabaseBroken, DatabaseTooNew, StateError
+
+
+def migrations_directory() -> Path:
+    """Inside the installed package, else beside it in the checkout."""
+    packaged = Path(__file__).parent.parent / "migrations"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "migrations"
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the database to the newest schema.
+
+    Raises `DatabaseTooNew` when a newer inboxd wrote it, `DatabaseBroken` when SQLite cannot
+    read it, `StateError` when it cannot be opened or written.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
+    script = ScriptDirectory.from_config(config)
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current == script.get_current_head():
+                return
+            known = {revision.revision for revision in script.walk_revisions()}
+            if current is not None and current not in known:
+                raise DatabaseTooNew(
+                    f"The database has schema {current}, which this inboxd does not know."
+                )
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    except OperationalError as error:
+        raise StateError(
+            f"The database cannot be opened: {error.orig}.",
+            next_step="Check that [state] dir exists, is writable and has free space.",
+        ) from error
+    except DatabaseError as error:
+        raise DatabaseBroken(f"The database cannot be read: {error.orig}.") from error

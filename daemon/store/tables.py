@@ -1,0 +1,364 @@
+"""The tables, and what is in them: identities, placements, decisions, moves, examples.
+
+What is *not* in them: subjects, addresses, bodies. Message-IDs are stored as hashes, features
+as hashed counts and a vector. `docs/store.md` lists every column for the reader who wants to
+know what inboxd keeps about his mail.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware datetimes in, aware UTC datetimes out; SQLite itself knows no time zone."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Refuse naive datetimes: they are a bug in the caller."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Give the stored UTC time its time zone back."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Role(enum.StrEnum):
+    """What a folder is to inboxd."""
+
+    INBOX = "inbox"
+    LABEL = "label"
+    NEUTRAL = "neutral"
+
+
+class ArrivedBy(enum.StrEnum):
+    """How a message came into the folder."""
+
+    BASELINE = "baseline"  # was there when the folder was first looked at
+    DELIVERY = "delivery"  # new mail
+    USER = "user"  # a person moved it
+    INBOXD = "inboxd"  # our own move
+    UNEXPLAINED = "unexplained"  # a copy, an upload, or the half of a move not yet seen
+
+
+class Action(enum.StrEnum):
+    """What became of a decision."""
+
+    PLANNED = "planned"
+    MOVED = "moved"
+    SUGGESTED = "suggested"
+    OBSERVED = "observed"
+    LEFT = "left"
+    UNREADABLE = "unreadable"
+    UNDONE = "undone"
+
+
+class MoveKind(enum.StrEnum):
+    """Why inboxd moved a message."""
+
+    SORT = "sort"
+    UNDO = "undo"
+
+
+class MoveState(enum.StrEnum):
+    """The life of one planned move; see `daemon/sorting/mover.py`."""
+
+    PLANNED = "planned"
+    MOVED = "moved"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    ELSEWHERE = "elsewhere"
+
+
+class CorrectionKind(enum.StrEnum):
+    """What a person's move means."""
+
+    FILED = "filed"  # into a label folder from the inbox or a neutral folder
+    RELABELLED = "relabelled"  # from one label folder to another
+    PUT_BACK = "put_back"  # from a label folder to the inbox: leave it
+    SET_ASIDE = "set_aside"  # into a neutral folder: teaches nothing
+    RESTORED = "restored"  # from a neutral folder to the inbox: teaches nothing, stays
+    AMBIGUOUS = "ambiguous"  # several messages could be meant: recorded, not learned
+
+    @property
+    def teaches(self) -> bool:
+        """Whether an example follows from it."""
+        return self in _TEACHING
+
+
+_TEACHING = frozenset({CorrectionKind.FILED, CorrectionKind.RELABELLED, CorrectionKind.PUT_BACK})
+TEACHING_KINDS = tuple(sorted(_TEACHING))
+
+
+class ModelState(enum.StrEnum):
+    """What the gate said to a trained model. Which one is in use, the registry knows."""
+
+    PROMOTED = "promoted"
+    REJECTED = "rejected"
+
+
+def _enum(kind: type[enum.StrEnum]) -> Enum:
+    """Stored as its value in a plain VARCHAR: a new member needs no migration."""
+    return Enum(
+        kind, native_enum=False, length=16, values_callable=lambda e: [str(m.value) for m in e]
+    )
+
+
+class Base(DeclarativeBase):
+    """Declarative base with fixed constraint names, which Alembic needs on SQLite."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's documented hook
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+        list[tuple[str, float]]: JSON,
+        Role: _enum(Role),
+        ArrivedBy: _enum(ArrivedBy),
+        Action: _enum(Action),
+        MoveKind: _enum(MoveKind),
+        MoveState: _enum(MoveState),
+        CorrectionKind: _enum(CorrectionKind),
+        ModelState: _enum(ModelState),
+    }
+
+
+class Account(Base):
+    """One configured account, by its name in the configuration."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    paused_at: Mapped[datetime | None] = mapped_column(default=None)
+    baseline_at: Mapped[datetime | None] = mapped_column(default=None)
+    last_cycle_at: Mapped[datetime | None] = mapped_column(default=None)
+    last_error: Mapped[str | None] = mapped_column(default=None)
+    last_error_at: Mapped[datetime | None] = mapped_column(default=None)
+    notice: Mapped[str | None] = mapped_column(default=None)
+
+
+class Folder(Base):
+    """One folder; it keeps its id when it is renamed, and with it its examples."""
+
+    __tablename__ = "folders"
+    __table_args__ = (Index("ix_folders_account_id_name", "account_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    role: Mapped[Role]
+    uid_validity: Mapped[int | None] = mapped_column(default=None)
+    uid_next: Mapped[int | None] = mapped_column(default=None)
+    messages: Mapped[int | None] = mapped_column(default=None)
+    highest_modseq: Mapped[int | None] = mapped_column(default=None)
+    watch_from_uid: Mapped[int] = mapped_column(default=1)
+    retired_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class Message(Base):
+    """One message, wherever it lies. `kept` means: a person decided that it stays put."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        Index("ix_messages_account_id_server_id", "account_id", "server_id"),
+        Index("ix_messages_account_id_fingerprint", "account_id", "fingerprint"),
+        Index("ix_messages_account_id_message_id_hash", "account_id", "message_id_hash"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    server_id: Mapped[str | None]
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    message_id_hash: Mapped[str] = mapped_column(String(32))
+    reference_hashes: Mapped[list[str]]
+    internal_date: Mapped[datetime]
+    size: Mapped[int]
+    sent_at: Mapped[datetime | None] = mapped_column(default=None)
+    first_seen_at: Mapped[datetime]
+    kept: Mapped[bool] = mapped_column(default=False)
+
+
+class Placement(Base):
+    """A message in a folder under a UID, from `arrived_at` until `gone_at`."""
+
+    __tablename__ = "placements"
+    __table_args__ = (
+        UniqueConstraint("folder_id", "uid_validity", "uid"),
+        Index("ix_placements_message_id", "message_id"),
+        Index("ix_placements_folder_id_gone_at", "folder_id", "gone_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
+    folder_id: Mapped[int] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
+    uid_validity: Mapped[int]
+    uid: Mapped[int]
+    arrived_at: Mapped[datetime]
+    arrived_by: Mapped[ArrivedBy]
+    gone_at: Mapped[datetime | None] = mapped_column(default=None)
+    departure_explained: Mapped[bool] = mapped_column(default=False)
+
+    message: Mapped[Message] = relationship()
+    folder: Mapped[Folder] = relationship()
+
+
+class Decision(Base):
+    """What inboxd decided about one message, and why. At most one that counts per message."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (
+        Index("ix_decisions_message_id", "message_id"),
+        Index("ix_decisions_account_id_decided_at", "account_id", "decided_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
+    folder_id: Mapped[int | None] = mapped_column(ForeignKey("folders.id", ondelete="SET NULL"))
+    probability: Mapped[float | None]
+    threshold: Mapped[float | None]
+    ranked: Mapped[list[tuple[str, float]]]
+    action: Mapped[Action]
+    reason: Mapped[str]
+    rule: Mapped[str | None] = mapped_column(default=None)
+    model_version: Mapped[str | None]
+    decided_at: Mapped[datetime]
+
+    message: Mapped[Message] = relationship()
+    folder: Mapped[Folder | None] = relationship()
+
+
+class Move(Base):
+    """The journal: a move is written here before the server hears of it."""
+
+    __tablename__ = "moves"
+    __table_args__ = (
+        Index("ix_moves_account_id_state", "account_id", "state"),
+        Index("ix_moves_message_id", "message_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    decision_id: Mapped[int | None] = mapped_column(ForeignKey("decisions.id", ondelete="SET NULL"))
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
+    kind: Mapped[MoveKind]
+    state: Mapped[MoveState]
+    source_folder_id: Mapped[int] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
+    source_uid_validity: Mapped[int]
+    source_uid: Mapped[int]
+    target_folder_id: Mapped[int] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
+    target_uid_validity: Mapped[int]
+    target_uid_next: Mapped[int]
+    target_uid: Mapped[int | None] = mapped_column(default=None)
+    planned_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None] = mapped_column(default=None)
+    error: Mapped[str | None] = mapped_column(default=None)
+
+    message: Mapped[Message] = relationship()
+    decision: Mapped[Decision | None] = relationship()
+    source_folder: Mapped[Folder] = relationship(foreign_keys=[source_folder_id])
+    target_folder: Mapped[Folder] = relationship(foreign_keys=[target_folder_id])
+
+
+class Correction(Base):
+    """A move that a person made with any client."""
+
+    __tablename__ = "corrections"
+    __table_args__ = (Index("ix_corrections_account_id_noticed_at", "account_id", "noticed_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
+    kind: Mapped[CorrectionKind]
+    from_folder_id: Mapped[int] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
+    to_folder_id: Mapped[int] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
+    linked_by: Mapped[str] = mapped_column(String(16))
+    noticed_at: Mapped[datetime]
+    overrules: Mapped[bool] = mapped_column(default=False)
+
+    from_folder: Mapped[Folder] = relationship(foreign_keys=[from_folder_id])
+    to_folder: Mapped[Folder] = relationship(foreign_keys=[to_folder_id])
+
+
+class Example(Base):
+    """What a person taught: this message belongs there. No folder means: leave it in the inbox."""
+
+    __tablename__ = "examples"
+    __table_args__ = (UniqueConstraint("message_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), index=True
+    )
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
+    folder_id: Mapped[int | None] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
+    source: Mapped[str] = mapped_column(String(16))
+    labelled_at: Mapped[datetime]
+    excluded_at: Mapped[datetime | None] = mapped_column(default=None)
+
+    message: Mapped[Message] = relationship()
+    folder: Mapped[Folder | None] = relationship()
+
+
+class FeatureRow(Base):
+    """Cached features of one message under the fingerprint of encoder and preparation."""
+
+    __tablename__ = "features"
+
+    message_id: Mapped[int] = mapped_column(
+        ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
+    )
+    fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ModelRow(Base):
+    """One trained model: where it came from and what the gate said.
+
+    `data_hash` identifies the set of examples: training again on the same set is pointless.
+    """
+
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("account_id", "version"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    version: Mapped[str] = mapped_column(String(64))
+    state: Mapped[ModelState]
+    reason: Mapped[str]
+    examples: Mapped[int]
+    data_hash: Mapped[str] = mapped_column(String(32))
+    report: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]

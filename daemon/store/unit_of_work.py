@@ -1,0 +1,133 @@
+"""The store and its unit of work: `with store.write() as work: …; work.commit()`.
+
+Leaving the block without `commit()` rolls back. `store.read()` sees one consistent snapshot
+and never takes the write lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.orm import Session
+
+from daemon.errors import DatabaseBroken, StateError
+from daemon.store.engine import open_engine
+from daemon.store.history import Corrections, Decisions, Moves
+from daemon.store.knowledge import Examples, FeatureCache, Models
+from daemon.store.mail import Accounts, Folders, Messages, Placements
+from daemon.store.migrate import upgrade
+
+DATABASE_NAME = "inboxd.sqlite3"
+
+
+class UnitOfWork:
+    """One transaction, and the repositories that speak in it."""
+
+    def __init__(self, engine: Engine, *, writing: bool) -> None:
+        bind = engine.execution_options(writing=writing)
+        self._session = Session(bind, expire_on_commit=False)
+        self.accounts = Accounts(self._session)
+        self.folders = Folders(self._session)
+        self.messages = Messages(self._session)
+        self.placements = Placements(self._session)
+        self.decisions = Decisions(self._session)
+        self.moves = Moves(self._session)
+        self.corrections = Corrections(self._session)
+        self.examples = Examples(self._session)
+        self.features = FeatureCache(self._session)
+        self.models = Models(self._session)
+
+    def commit(self) -> None:
+        """Make everything since the last commit durable; the block may go on after it."""
+        self._session.commit()
+
+    def flush(self) -> None:
+        """Send pending rows to the database so that they have ids."""
+        self._session.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._session.rollback()
+        self._session.close()
+
+
+class Store:
+    """The database of one state directory."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, directory: Path) -> Store:
+        """Open (and create or migrate) the database in `directory`.
+
+        Raises `StateError` and its kinds.
+        """
+        path = directory / DATABASE_NAME
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(mode=0o600)
+        except OSError as error:
+            raise StateError(
+                f"The state directory {directory} cannot be used: {error.strerror}.",
+                next_step="Set [state] dir to a directory that this user may write.",
+            ) from error
+        engine = open_engine(path)
+        upgrade(engine)
+        return cls(engine)
+
+    @contextmanager
+    def write(self) -> Iterator[UnitOfWork]:
+        """A transaction that may change things; the write lock is taken at its first query."""
+        with _errors_of_the_store(), UnitOfWork(self._engine, writing=True) as work:
+            yield work
+
+    @contextmanager
+    def read(self) -> Iterator[UnitOfWork]:
+        """A consistent snapshot."""
+        with _errors_of_the_store(), UnitOfWork(self._engine, writing=False) as work:
+            yield work
+
+    def copy_to(self, path: Path) -> None:
+        """A consistent copy while others write (SQLite's online backup)."""
+        import sqlite3  # noqa: PLC0415 - the one place that needs the raw driver
+
+        target = sqlite3.connect(path)
+        try:
+            with self._engine.connect() as connection:
+                source = connection.connection.driver_connection
+                if source is None:
+                    raise StateError("The database connection is closed.")
+                source.backup(target)
+        finally:
+            target.close()
+
+    def close(self) -> None:
+        """Release all connections."""
+        self._engine.dispose()
+
+
+@contextmanager
+def _errors_of_the_store() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise StateError(
+            f"The database refused an operation: {error.orig}.",
+            next_step="Check free space and permissions of the state directory.",
+        ) from error
+    except DatabaseError as error:
+        raise DatabaseBroken(f"The database is damaged: {error.orig}.") from error

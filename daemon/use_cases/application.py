@@ -1,0 +1,98 @@
+"""What every use case is given: settings, store, engine, clock, and a way to a mailbox.
+
+The command line, the daemon and every later door (web page, local API) call the functions of
+this package with one `Application`; `daemon.bootstrap` builds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from daemon.config.settings import AccountSettings, Settings
+from daemon.errors import NotFound
+from daemon.learning.engine import Engine
+from daemon.learning.refit import RefitSettings
+from daemon.locks import account_lock
+from daemon.mailbox.port import Mailbox
+from daemon.sorting.folders import FolderPatterns
+from daemon.store import Store
+
+Connect = Callable[[str, AccountSettings], Mailbox]
+
+
+def never() -> bool:
+    """For callers that cannot be stopped half-way."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The wired program."""
+
+    settings: Settings
+    config_path: Path | None
+    store: Store
+    engine: Engine
+    clock: Callable[[], datetime]
+    connect: Connect
+    on_wait: Callable[[], None] = field(default=lambda: None)
+    """Called once when another process is at work on the account."""
+
+    @property
+    def state_dir(self) -> Path:
+        """Directory of database, models and caches."""
+        return self.settings.state.dir
+
+    def account(self, name: str) -> AccountSettings:
+        """The configured account. Raises `NotFound`."""
+        try:
+            return self.settings.accounts[name]
+        except KeyError:
+            known = ", ".join(sorted(self.settings.accounts))
+            raise NotFound(
+                f"There is no account {name!r} in the configuration.",
+                next_step=f"Configured accounts: {known}.",
+            ) from None
+
+    def names(self, chosen: str | None) -> list[str]:
+        """The chosen account, or all of them."""
+        if chosen is None:
+            return list(self.settings.accounts)
+        self.account(chosen)
+        return [chosen]
+
+    def patterns(self, name: str) -> FolderPatterns:
+        """Folder roles of an account."""
+        folders = self.account(name).folders
+        return FolderPatterns(folders.inbox, folders.labels, folders.neutral)
+
+    def refit_settings(self, name: str) -> RefitSettings:
+        """How an account's examples become a model."""
+        model, training = self.settings.model, self.settings.training
+        return RefitSettings(
+            max_bytes=self.account(name).max_message_kb * 1024,
+            min_per_folder=training.min_examples_per_folder,
+            max_examples=training.max_examples,
+            ridge=model.ridge_lambda,
+            target_precision=model.target_precision,
+            keep_models=model.keep_models,
+        )
+
+    @contextmanager
+    def mailbox(self, name: str) -> Iterator[Mailbox]:
+        """A logged-in connection, closed afterwards. Raises `MailboxError`, `SecretMissing`."""
+        mailbox = self.connect(name, self.account(name))
+        try:
+            yield mailbox
+        finally:
+            mailbox.close()
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Exclude every other process from this account; waits for its turn."""
+        with account_lock(self.state_dir, name, on_wait=self.on_wait):
+            yield

@@ -1,0 +1,109 @@
+"""Could the daemon run? Connects to every account and says what it finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daemon.errors import InboxdError
+from daemon.mailbox.port import FolderInfo, Mailbox
+from daemon.sorting.folders import FolderPatterns
+from daemon.store.tables import Role
+from daemon.use_cases.application import Application
+
+
+@dataclass(frozen=True, slots=True)
+class FolderCheck:
+    """One folder of the server and what it is to inboxd; role "ignored" is not even watched."""
+
+    name: str
+    role: str
+    special_use: str | None
+    messages: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCheck:
+    """One account. `moves_by` is "MOVE", "COPY + UID EXPUNGE" or "nothing"."""
+
+    name: str
+    ok: bool
+    mode: str
+    error: str | None = None
+    next_step: str | None = None
+    moves_by: str | None = None
+    idle: bool = False
+    server_id: str | None = None
+    capabilities: tuple[str, ...] = ()
+    folders: tuple[FolderCheck, ...] = ()
+    model: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def check(app: Application, name: str | None) -> list[AccountCheck]:
+    """Look at each account as the daemon would; reads only."""
+    return [_check(app, account_name) for account_name in app.names(name)]
+
+
+def _check(app: Application, name: str) -> AccountCheck:
+    mode = app.account(name).mode.value
+    model = app.engine.account(name).registry.current()
+    try:
+        with app.mailbox(name) as mailbox:
+            return _look(mailbox, app.patterns(name), name, mode, model)
+    except InboxdError as error:
+        return AccountCheck(
+            name, ok=False, mode=mode, error=str(error), next_step=error.next_step, model=model
+        )
+
+
+def _look(
+    mailbox: Mailbox, patterns: FolderPatterns, name: str, mode: str, model: str | None
+) -> AccountCheck:
+    folders = list_folders(mailbox, patterns)
+    roles = [folder.role for folder in folders]
+    capabilities = mailbox.capabilities
+    has_inbox = Role.INBOX.value in roles
+    warnings = []
+    if Role.LABEL.value not in roles:
+        warnings.append("No label folder: create the folders that mail should be sorted into.")
+    if not capabilities.can_move_safely:
+        warnings.append("The server has neither MOVE nor UIDPLUS: inboxd can only suggest.")
+    if model is None:
+        warnings.append(f"No model yet: run inboxd learn --account {name}")
+    return AccountCheck(
+        name=name,
+        ok=has_inbox,
+        mode=mode,
+        error=None if has_inbox else f"The inbox {patterns.inbox!r} does not exist.",
+        next_step=None if has_inbox else f"Set inbox in [accounts.{name}.folders].",
+        moves_by=_moves_by(mailbox),
+        idle=capabilities.idle,
+        server_id=capabilities.server_id,
+        capabilities=tuple(sorted(capabilities.names)),
+        folders=tuple(folders),
+        model=model,
+        warnings=tuple(warnings),
+    )
+
+
+def list_folders(mailbox: Mailbox, patterns: FolderPatterns) -> list[FolderCheck]:
+    """All folders with their roles and sizes, the inbox first."""
+    found = [_folder(mailbox, info, patterns) for info in mailbox.folders()]
+    order = {Role.INBOX.value: 0, Role.LABEL.value: 1, Role.NEUTRAL.value: 2}
+    return sorted(found, key=lambda f: (order.get(f.role, 3), f.name))
+
+
+def _folder(mailbox: Mailbox, info: FolderInfo, patterns: FolderPatterns) -> FolderCheck:
+    role = patterns.role(info)
+    return FolderCheck(
+        name=info.name,
+        role=role.value if role is not None else "ignored",
+        special_use=info.special_use.value if info.special_use is not None else None,
+        messages=mailbox.status(info.name).messages if info.selectable else None,
+    )
+
+
+def _moves_by(mailbox: Mailbox) -> str:
+    if mailbox.capabilities.move:
+        return "MOVE"
+    return "COPY + UID EXPUNGE" if mailbox.capabilities.uidplus else "nothing"

@@ -1,0 +1,166 @@
+"""One whole pass for one account: notice the user's moves, learn from them, sort what is new.
+
+This is what the daemon does again and again, and what `inboxd run --once` does once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from daemon.errors import InboxdError, ModelError
+from daemon.learning.refit import Refit, is_due, refit
+from daemon.mailbox.port import Mailbox
+from daemon.sorting.mover import reconcile
+from daemon.sorting.observe import Observation, observe
+from daemon.sorting.sort import Sorted, SortSettings, sort_new_mail
+from daemon.use_cases.application import Application, never
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class CycleReport:
+    """What one pass did; `note` says why a part of it was left out."""
+
+    account: str
+    started_at: datetime
+    paused: bool = False
+    observation: Observation | None = None
+    refit: Refit | None = None
+    sorted: Sorted | None = None
+    seconds_sorting: float = 0.0
+    note: str = ""
+    error: str = ""
+    next_step: str = ""
+
+
+def run_cycle(
+    app: Application,
+    name: str,
+    mailbox: Mailbox,
+    *,
+    learn: bool = True,
+    stopped: Callable[[], bool] = never,
+) -> CycleReport:
+    """One pass over an open connection. Raises `MailboxError` and `StateError`; whatever it
+    finished before is recorded, and the next pass goes on from there.
+
+    With `learn=False` lessons are recorded but not yet learned from (the daemon waits until
+    the person has finished moving mail).
+    """
+    report = CycleReport(name, app.clock())
+    with app.locked(name):
+        if is_paused(app, name):
+            report.paused = True
+            return report
+        reconcile(app.store, mailbox, name, app.clock)
+        report.observation = observe(app.store, mailbox, name, app.patterns(name), app.clock())
+        try:
+            if learn and not stopped() and is_due(app.store, name):
+                report.refit = train_account(app, name, mailbox, stopped)
+            _sort(app, name, mailbox, report, stopped)
+        except ModelError as error:
+            # Without a usable model no mail is touched, but people's moves are still noticed.
+            report.note = f"{error} {error.next_step}"
+            log.warning("cycle.no_model", account=name, reason=str(error))
+        _record_success(app, name, report)
+    _log(report)
+    return report
+
+
+def run_cycle_once(app: Application, name: str) -> CycleReport:
+    """Connect, do one pass, close. An error is recorded for `status` and raised."""
+    try:
+        with app.mailbox(name) as mailbox:
+            return run_cycle(app, name, mailbox)
+    except InboxdError as error:
+        record_failure(app, name, error)
+        raise
+
+
+def failed_report(app: Application, name: str, error: InboxdError) -> CycleReport:
+    """What is reported of a pass that could not be finished."""
+    return CycleReport(name, app.clock(), error=str(error), next_step=error.next_step)
+
+
+def train_account(
+    app: Application, name: str, mailbox: Mailbox, stopped: Callable[[], bool] = never
+) -> Refit:
+    """Make missing features, re-fit, ask the gate. The caller holds the account's lock."""
+    return refit(
+        app.store,
+        app.engine,
+        name,
+        mailbox,
+        app.refit_settings(name),
+        app.clock,
+        stopped=stopped,
+    )
+
+
+def is_paused(app: Application, name: str) -> bool:
+    """Whether `inboxd pause` is in force for this account."""
+    with app.store.read() as work:
+        account = work.accounts.get(name)
+        return account is not None and account.paused_at is not None
+
+
+def record_failure(app: Application, name: str, error: InboxdError) -> None:
+    """Keep the error for `status`."""
+    with app.store.write() as work:
+        account = work.accounts.get_or_create(name, app.clock())
+        account.last_error = str(error)
+        account.last_error_at = app.clock()
+        work.commit()
+
+
+def _sort(
+    app: Application,
+    name: str,
+    mailbox: Mailbox,
+    report: CycleReport,
+    stopped: Callable[[], bool],
+) -> None:
+    judge = app.engine.account(name).judge()
+    if judge is None:
+        report.note = "No model yet. Run: inboxd learn"
+        return
+    account = app.account(name)
+    started = app.clock()
+    report.sorted = sort_new_mail(
+        app.store,
+        mailbox,
+        name,
+        judge,
+        SortSettings(account.mode, account.max_message_kb * 1024),
+        app.clock,
+        stopped,
+    )
+    report.seconds_sorting = (app.clock() - started).total_seconds()
+
+
+def _record_success(app: Application, name: str, report: CycleReport) -> None:
+    with app.store.write() as work:
+        account = work.accounts.get_or_create(name, app.clock())
+        account.last_cycle_at = app.clock()
+        account.last_error = None
+        account.last_error_at = None
+        account.notice = report.note or None
+        work.commit()
+
+
+def _log(report: CycleReport) -> None:
+    observation, sorted_ = report.observation, report.sorted
+    log.info(
+        "cycle.done",
+        account=report.account,
+        lessons=observation.lessons if observation else 0,
+        delivered=observation.delivered if observation else 0,
+        judged=sorted_.seen if sorted_ else 0,
+        moved=sorted_.moved if sorted_ else 0,
+        model=report.refit.version if report.refit else None,
+    )

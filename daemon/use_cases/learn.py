@@ -1,0 +1,81 @@
+"""Learning: the first time from the mail in the folders, later from corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from daemon.learning.gather import cache_features, ignore, label_existing_mail
+from daemon.learning.refit import Refit, refit
+from daemon.sorting.mover import reconcile
+from daemon.sorting.observe import observe
+from daemon.use_cases.application import Application, never
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total); stages are "inventory", "encode" and "train"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What `learn` did: new examples per folder, mails encoded now, and the model."""
+
+    account: str
+    new_examples: dict[str, int]
+    encoded: int
+    seconds_encoding: float
+    refit: Refit
+
+
+def learn(
+    app: Application,
+    name: str,
+    *,
+    newest_per_folder: int | None = None,
+    progress: Progress = ignore,
+    stopped: Callable[[], bool] = never,
+) -> Learned:
+    """Take the inventory, make examples of the newest mails in the label folders, encode them,
+    evaluate on a time split, fit, and promote through the gate.
+
+    Safe to interrupt and to repeat: what is encoded stays encoded. Raises `MailboxError`,
+    `ModelError`, `StateError`.
+    """
+    newest = newest_per_folder or app.settings.training.newest_per_folder
+    with app.mailbox(name) as mailbox, app.locked(name):
+        progress("inventory", 0, 1)
+        reconcile(app.store, mailbox, name, app.clock)
+        observe(app.store, mailbox, name, app.patterns(name), app.clock())
+        counts = label_existing_mail(app.store, name, newest, app.clock())
+        progress("inventory", 1, 1)
+        settings = app.refit_settings(name)
+        started = app.clock()
+        encoded = cache_features(
+            app.store,
+            mailbox,
+            name,
+            app.engine.feature_source(settings.max_bytes),
+            progress=lambda done, total: progress("encode", done, total),
+            stopped=stopped,
+        )
+        seconds = (app.clock() - started).total_seconds()
+        progress("train", 0, 1)
+        result = refit(
+            app.store,
+            app.engine,
+            name,
+            mailbox,
+            settings,
+            app.clock,
+            evaluate=True,
+            stopped=stopped,
+        )
+        progress("train", 1, 1)
+    return Learned(name, counts, encoded, seconds, result)
+
+
+def train(app: Application, name: str) -> Refit:
+    """Re-fit now from everything that people taught so far. Raises as `learn` does."""
+    with app.mailbox(name) as mailbox, app.locked(name):
+        reconcile(app.store, mailbox, name, app.clock)
+        observe(app.store, mailbox, name, app.patterns(name), app.clock())
+        return refit(app.store, app.engine, name, mailbox, app.refit_settings(name), app.clock)

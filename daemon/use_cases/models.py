@@ -1,0 +1,94 @@
+"""The models of an account: list, show, go back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from classifier.registry import RegistryError
+from daemon.errors import NotFound
+from daemon.store.tables import ModelRow, ModelState
+from daemon.use_cases.application import Application
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """One trained model. `state`: "current", "kept" (may be gone back to), "rejected" by the
+    gate, or "removed" (no longer on disk)."""
+
+    account: str
+    version: str
+    state: str
+    created_at: datetime
+    examples: int
+    accuracy: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDetails:
+    """A model with everything that was measured when it was trained."""
+
+    summary: ModelSummary
+    directory: str
+    report: dict[str, Any]
+
+
+def list_models(app: Application, name: str | None) -> list[ModelSummary]:
+    """All trained models, newest first."""
+    found: list[ModelSummary] = []
+    with app.store.read() as work:
+        for account_name in app.names(name):
+            account = work.accounts.get(account_name)
+            if account is not None:
+                found += [_summary(app, account_name, row) for row in work.models.of(account)]
+    return sorted(found, key=lambda model: model.created_at, reverse=True)
+
+
+def show_model(app: Application, name: str, version: str | None) -> ModelDetails:
+    """One model, by default the current one. Raises `NotFound`."""
+    registry = app.engine.account(name).registry
+    wanted = version or registry.current()
+    if wanted is None:
+        raise NotFound(f"Account {name} has no model yet.", next_step="Run: inboxd learn")
+    with app.store.read() as work:
+        account = work.accounts.get(name)
+        row = work.models.get(account, wanted) if account is not None else None
+        if row is None:
+            raise NotFound(
+                f"Account {name} has no model {wanted}.", next_step="Run: inboxd models list"
+            )
+        return ModelDetails(_summary(app, name, row), str(registry.path(wanted)), dict(row.report))
+
+
+def roll_back(app: Application, name: str) -> str:
+    """Go back to the model that was in use before; returns its version. Raises `NotFound`."""
+    with app.locked(name):
+        try:
+            return app.engine.account(name).registry.roll_back()
+        except RegistryError as error:
+            raise NotFound(
+                f"Account {name}: {error}.", next_step="Run: inboxd models list"
+            ) from error
+
+
+def _summary(app: Application, name: str, row: ModelRow) -> ModelSummary:
+    registry = app.engine.account(name).registry
+    return ModelSummary(
+        account=name,
+        version=row.version,
+        state=_state(row, registry.current(), {v.version for v in registry.versions()}),
+        created_at=row.created_at,
+        examples=row.examples,
+        accuracy=row.report.get("accuracy"),
+        reason=row.reason,
+    )
+
+
+def _state(row: ModelRow, current: str | None, on_disk: set[str]) -> str:
+    if row.version == current:
+        return "current"
+    if row.state is ModelState.REJECTED:
+        return "rejected"
+    return "kept" if row.version in on_disk else "removed"

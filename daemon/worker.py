@@ -1,0 +1,192 @@
+"""One supervised worker per account, and the watcher that wakes it.
+
+The worker owns one connection and does one thing at a time: it waits for a task, does one
+pass, waits again. The watcher owns a second connection that sits in IDLE and only ever says
+"look now"; when it fails, polling goes on without it.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+
+from daemon.errors import CapabilityMissing, InboxdError, LoginRefused, MailboxError, SecretMissing
+from daemon.mailbox.port import Mailbox
+from daemon.use_cases.application import Application
+from daemon.use_cases.cycle import is_paused, record_failure, run_cycle, train_account
+from daemon.use_cases.housekeeping import keep_house
+
+log = structlog.get_logger(__name__)
+
+FIRST_BACK_OFF = 2.0
+LONGEST_BACK_OFF = 300.0
+"""Seconds to wait after failures: doubled each time between these bounds."""
+
+IDLE_SECONDS = 25 * 60.0
+"""RFC 2177 wants IDLE renewed at least every 29 minutes."""
+
+
+class Task(enum.Enum):
+    """What a worker can be asked to do."""
+
+    POLL = "poll"
+    LEARN = "learn"
+    NIGHTLY = "nightly"
+
+
+class Tasks:
+    """Tasks that wait for the worker. Asking twice for the same is asking once."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._waiting: set[Task] = set()
+        self._closed = False
+
+    def add(self, task: Task) -> None:
+        """Ask for `task`; wakes the worker."""
+        with self._condition:
+            self._waiting.add(task)
+            self._condition.notify_all()
+
+    def close(self) -> None:
+        """No more tasks: whoever waits gets nothing."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+
+    def take(self) -> set[Task]:
+        """All waiting tasks, as soon as there is one; empty when closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._waiting or self._closed)
+            taken, self._waiting = self._waiting, set()
+            return set() if self._closed else taken
+
+
+class BackOff:
+    """Growing pauses between attempts."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._seconds = FIRST_BACK_OFF
+
+    def reset(self) -> None:
+        """The last attempt went well."""
+        self._seconds = FIRST_BACK_OFF
+
+    def wait(self, at_least: float = 0.0) -> float:
+        """Wait (until stopped), and longer the next time; returns the seconds."""
+        seconds = max(self._seconds, at_least)
+        self._stop.wait(seconds)
+        self._seconds = min(self._seconds * 2, LONGEST_BACK_OFF)
+        return seconds
+
+
+class AccountWorker:
+    """Runs the passes of one account until stopped."""
+
+    def __init__(
+        self,
+        app: Application,
+        name: str,
+        stop: threading.Event,
+        learn_later: Callable[[str], None],
+    ) -> None:
+        self.tasks = Tasks()
+        self._app = app
+        self._name = name
+        self._stop = stop
+        self._learn_later = learn_later
+        self._back_off = BackOff(stop)
+
+    def run(self) -> None:
+        """The thread's body: connect, work, and after a failure wait and connect again."""
+        self.tasks.add(Task.POLL)
+        while not self._stop.is_set():
+            try:
+                self._wait_while_paused()
+                if not self._stop.is_set():
+                    with self._app.mailbox(self._name) as mailbox:
+                        self._work(mailbox)
+            except InboxdError as error:
+                self._failed(error)
+            except Exception as error:  # one account's bug must not end the others
+                log.exception("worker.unexpected", account=self._name)
+                self._failed(InboxdError(f"Unexpected {type(error).__name__}, see the log."))
+
+    def _work(self, mailbox: Mailbox) -> None:
+        """Pass after pass over one connection, until it fails or inboxd stops."""
+        while tasks := self.tasks.take():
+            self._pass(mailbox, tasks)
+            self._back_off.reset()
+            if is_paused(self._app, self._name):
+                return
+
+    def _pass(self, mailbox: Mailbox, tasks: set[Task]) -> None:
+        learn = bool(tasks & {Task.LEARN, Task.NIGHTLY})
+        stopped = self._stop.is_set
+        report = run_cycle(self._app, self._name, mailbox, learn=learn, stopped=stopped)
+        if report.observation is not None and report.observation.lessons and not learn:
+            self._learn_later(self._name)
+        if Task.NIGHTLY in tasks and not stopped():
+            with self._app.locked(self._name):
+                train_account(self._app, self._name, mailbox, stopped)
+                keep_house(self._app, self._name)
+
+    def _failed(self, error: InboxdError) -> None:
+        log.warning(
+            "worker.failed", account=self._name, kind=type(error).__name__, error=str(error)
+        )
+        record_failure(self._app, self._name, error)
+        hopeless = isinstance(error, LoginRefused | SecretMissing)
+        self._back_off.wait(LONGEST_BACK_OFF if hopeless else 0.0)
+        self.tasks.add(Task.POLL)
+
+    def _wait_while_paused(self) -> None:
+        while not self._stop.is_set() and is_paused(self._app, self._name):
+            self._stop.wait(1.0)
+
+
+class IdleWatcher:
+    """Sits in IDLE on the inbox and asks the worker to look when something changes."""
+
+    def __init__(self, app: Application, name: str, stop: threading.Event, tasks: Tasks) -> None:
+        self._app = app
+        self._name = name
+        self._stop = stop
+        self._tasks = tasks
+        self._back_off = BackOff(stop)
+
+    def run(self) -> None:
+        """The thread's body. Ends for good only when the server has no IDLE."""
+        while not self._stop.is_set():
+            try:
+                if is_paused(self._app, self._name):
+                    self._stop.wait(1.0)
+                    continue
+                with self._app.mailbox(self._name) as mailbox:
+                    self._watch(mailbox)
+            except CapabilityMissing:
+                log.info("idle.not_offered", account=self._name)
+                return
+            except (MailboxError, SecretMissing) as error:
+                # The worker meets the same trouble and reports it; here it only costs speed.
+                log.info("idle.lost", account=self._name, kind=type(error).__name__)
+                self._back_off.wait()
+
+    def _watch(self, mailbox: Mailbox) -> None:
+        inbox = self._app.account(self._name).folders.inbox
+        # Whatever came while nobody watched is seen by one look.
+        self._tasks.add(Task.POLL)
+        while not self._stop.is_set() and not is_paused(self._app, self._name):
+            changed = mailbox.wait(inbox, IDLE_SECONDS, self._stop.is_set)
+            self._back_off.reset()
+            if changed:
+                self._tasks.add(Task.POLL)
+
+
+SHUTDOWN = timedelta(seconds=4.5)
+"""How long the workers may take to finish the step they are in."""

@@ -1,0 +1,330 @@
+"""A throw-away Dovecot 2.3 for tests: loopback only, own directory, no trace left behind.
+
+    with Dovecot(hidden=("MOVE",)) as server:
+        server.port, server.tls_port, server.user, server.password
+
+Runs as root (mail then belongs to nobody) or as any user (everything belongs to that user).
+A missing Dovecot is an error and not a skip: a suite that silently leaves out the real server
+proves nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+_BINARY = Path("/usr/sbin/dovecot")
+_INSTALL_HINT = (
+    "Dovecot is not installed, and the mailbox tests need it.\n"
+    "Debian, Ubuntu: apt-get install -y --no-install-recommends dovecot-imapd dovecot-lmtpd\n"
+    "Without a server: pytest -m 'not dovecot'"
+)
+_NOBODY = 65534
+_START_SECONDS = 15.0
+
+_MAIL_LOCATIONS = {
+    "maildir": "maildir:~/Maildir:LAYOUT=fs",
+    "maildir++": "maildir:~/Maildir",
+    "mdbox": "mdbox:~/mdbox",
+}
+_SPECIAL_FOLDERS = {
+    "Archive": r"\Archive",
+    "Drafts": r"\Drafts",
+    "Junk": r"\Junk",
+    "Sent": r"\Sent",
+    "Trash": r"\Trash",
+}
+_ALL_CAPABILITIES = (
+    "IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ SORT SORT=DISPLAY "
+    "THREAD=REFERENCES THREAD=REFS THREAD=ORDEREDSUBJECT MULTIAPPEND URL-PARTIAL CATENATE "
+    "UNSELECT CHILDREN NAMESPACE UIDPLUS LIST-EXTENDED I18NLEVEL=1 CONDSTORE QRESYNC ESEARCH "
+    "ESORT SEARCHRES WITHIN CONTEXT=SEARCH LIST-STATUS BINARY MOVE SNIPPET=FUZZY "
+    "PREVIEW=FUZZY PREVIEW STATUS=SIZE SAVEDATE SPECIAL-USE"
+)
+_HELPERS = (
+    "anvil auth auth-worker config dict dict-async director dns-client doveadm imap-hibernate "
+    "imap-urlauth imap-urlauth-login imap-urlauth-worker indexer indexer-worker ipc lmtp log "
+    "old-stats replicator aggregator"
+)
+
+
+class Dovecot:
+    """One running Dovecot; use it as a context manager.
+
+    `hidden` names capabilities that the server does not announce (it still understands the
+    commands, as a real server behind a filtering proxy would). `quota` is a storage limit
+    such as "200K", `acl` turns on access rights, `special_use` announces Trash, Sent and so on.
+    """
+
+    def __init__(
+        self,
+        *,
+        users: Mapping[str, str] | None = None,
+        separator: str = "/",
+        prefix: str = "",
+        mailbox_format: Literal["maildir", "maildir++", "mdbox"] = "maildir",
+        special_use: bool = True,
+        hidden: Sequence[str] = (),
+        acl: bool = False,
+        quota: str = "",
+        max_connections: int = 100,
+    ) -> None:
+        self.users = dict(users or {"alice": "secret", "bob": "secret"})
+        self.user, self.password = next(iter(self.users.items()))
+        self.host = "127.0.0.1"
+        self.port, self.tls_port = free_port(), free_port()
+        self.root = Path()
+        self._separator = separator
+        self._prefix = prefix
+        self._format = mailbox_format
+        self._special_use = special_use
+        self._hidden = frozenset(hidden)
+        self._acl = acl
+        self._quota = quota
+        self._max_connections = max_connections
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        # Not pytest's tmp_path: it is closed to other users (root's mail belongs to nobody
+        # here), and its long names exceed the 108 bytes of a Unix socket's path.
+        self.root = Path(tempfile.mkdtemp(prefix="inboxd-dovecot-"))
+        try:
+            self._write_files()
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    @property
+    def ca_file(self) -> Path:
+        """The self-signed certificate, valid for localhost and 127.0.0.1."""
+        return self.root / "cert.pem"
+
+    def start(self) -> None:
+        """Start the server and wait until it greets; its mail survives `stop`."""
+        if not _BINARY.exists():
+            raise RuntimeError(_INSTALL_HINT)
+        with (self.root / "stderr").open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [_BINARY, "-F", "-c", self.root / "dovecot.conf"],
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        wait_for_greeting(self.port, self._process, self._logs)
+
+    def stop(self) -> None:
+        """Kill the whole family at once.
+
+        A SIGTERM to the master alone leaves sessions in IDLE alive without it, and the next
+        test would talk to them.
+        """
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def session_processes(self, user: str = "") -> list[int]:
+        """Process ids of the logged-in IMAP sessions (of `user`)."""
+        sessions = []
+        for child in self._children():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                title = Path(f"/proc/{child}/cmdline").read_bytes().decode(errors="replace")
+                if "/imap [" in title and user in title:
+                    sessions.append(child)
+        return sessions
+
+    def doveadm(self, *arguments: str) -> str:
+        """Run doveadm against this server, as its administrator would."""
+        command = ["doveadm", "-c", str(self.root / "dovecot.conf"), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def _children(self) -> list[int]:
+        if self._process is None:
+            return []
+        task = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        try:
+            return [int(child) for child in task.read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            return []
+
+    def _logs(self) -> str:
+        texts = (self.root / name for name in ("stderr", "log/dovecot.log"))
+        return "\n".join(path.read_text()[-2000:] for path in texts if path.exists())
+
+    def _write_files(self) -> None:
+        self.root.chmod(0o755)
+        for name in ("run", "state", "home", "log"):
+            (self.root / name).mkdir()
+        uid, gid = (os.geteuid(), os.getegid()) if os.geteuid() else (_NOBODY, _NOBODY)
+        lines = []
+        for user, password in self.users.items():
+            home = self.root / "home" / user
+            home.mkdir()
+            os.chown(home, uid, gid)
+            lines.append(f"{user}:{{PLAIN}}{password}:{uid}:{gid}::{home}::\n")
+        (self.root / "users").write_text("".join(lines))
+        _write_certificate(self.root)
+        (self.root / "dovecot.conf").write_text(self._configuration())
+
+    def _configuration(self) -> str:
+        return "".join((self._base(), self._mail(), self._plugins(), self._services()))
+
+    def _base(self) -> str:
+        me = pwd.getpwuid(os.geteuid()).pw_name
+        internal, login = ("dovecot", "dovenull") if os.geteuid() == 0 else (me, me)
+        passwords = f"driver = passwd-file\n  args = username_format=%u {self.root}/users"
+        return f"""\
+base_dir = {self.root}/run
+state_dir = {self.root}/state
+log_path = {self.root}/log/dovecot.log
+instance_name = {self.root.name}
+protocols = imap
+listen = {self.host}
+default_internal_user = {internal}
+default_internal_group = $default_internal_user
+default_login_user = {login}
+first_valid_uid = 1
+first_valid_gid = 1
+shutdown_clients = yes
+verbose_proctitle = yes
+ssl = yes
+ssl_cert = <{self.root}/cert.pem
+ssl_key = <{self.root}/key.pem
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+# A refused login answers at once and does not slow down the next ones.
+auth_failure_delay = 0
+passdb {{
+  {passwords}
+}}
+userdb {{
+  {passwords}
+}}
+"""
+
+    def _mail(self) -> str:
+        special = "".join(
+            f"  mailbox {name} {{\n    special_use = {use}\n    auto = subscribe\n  }}\n"
+            for name, use in _SPECIAL_FOLDERS.items()
+        )
+        return f"""\
+mail_location = {_MAIL_LOCATIONS[self._format]}
+mail_fsync = never
+mail_max_userip_connections = {self._max_connections}
+namespace inbox {{
+  inbox = yes
+  separator = {self._separator}
+  prefix = {self._prefix}
+{special if self._special_use else ""}}}
+"""
+
+    def _plugins(self) -> str:
+        general, imap, settings = [], [], []
+        if self._acl:
+            general.append("acl")
+            imap.append("imap_acl")
+            settings.append("acl = vfile")
+        if self._quota:
+            general.append("quota")
+            imap.append("imap_quota")
+            settings += ["quota = count:User quota", f"quota_rule = *:storage={self._quota}"]
+            settings += ["quota_vsizes = yes", "quota_grace = 0"]
+        shown = [name for name in _ALL_CAPABILITIES.split() if name not in self._hidden]
+        capability = f"  imap_capability = {' '.join(shown)}\n" if self._hidden else ""
+        return (
+            f"mail_plugins = {' '.join(general)}\n"
+            f"protocol imap {{\n  mail_plugins = $mail_plugins {' '.join(imap)}\n{capability}}}\n"
+            f"plugin {{\n{''.join(f'  {line}' + chr(10) for line in settings)}}}\n"
+        )
+
+    def _services(self) -> str:
+        # Only root can change root directories; an ordinary user runs everything unconfined.
+        chroot = "" if os.geteuid() == 0 else "  chroot =\n"
+        helpers = ""
+        if os.geteuid():
+            me = pwd.getpwuid(os.geteuid()).pw_name
+            helpers = "".join(
+                f"service {name} {{\n  user = {me}\n{chroot}}}\n" for name in _HELPERS.split()
+            )
+        return f"""\
+service imap-login {{
+{chroot}  inet_listener imap {{
+    address = {self.host}
+    port = {self.port}
+  }}
+  inet_listener imaps {{
+    address = {self.host}
+    port = {self.tls_port}
+    ssl = yes
+  }}
+}}
+service anvil {{
+{chroot}  # Otherwise one refused login slows down all later ones from this address.
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service stats {{
+{chroot}  unix_listener stats-writer {{
+    mode = 0666
+  }}
+}}
+{helpers}"""
+
+
+def free_port() -> int:
+    """A TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for_greeting(port: int, process: subprocess.Popen[bytes], logs: Callable[[], str]) -> None:
+    """Return when an IMAP server greets on `port`; RuntimeError with `logs()` when it fails."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the test server ended at once:\n{logs()}")
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", port), timeout=2) as client,
+        ):
+            if client.recv(200).startswith(b"* OK"):
+                return
+        time.sleep(0.01)
+    raise RuntimeError(f"the test server does not greet:\n{logs()}")
+
+
+def _write_certificate(root: Path) -> None:
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        "-subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 "
+        "-keyout key.pem -out cert.pem"
+    )
+    subprocess.run(command.split(), cwd=root, check=True, capture_output=True)

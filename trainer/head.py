@@ -1,0 +1,116 @@
+"""The head while it learns: feature space, similarities and ridge factor kept together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.features import Features
+from classifier.space import BlockWeights, FeatureSpace
+from trainer.calibration import Past
+from trainer.errors import ModelNotTrainable
+from trainer.examples import Example, parent_labels
+from trainer.kernel import Design
+from trainer.ridge import Ridge
+
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadWeights:
+    """The primal form: what a `MailClassifier` holds. `wide` [a, C], `deep` [C, hidden]."""
+
+    space: FeatureSpace
+    wide: Floats
+    deep: Floats
+
+
+class Head:
+    """A ridge head over examples in time order, extendable one by one.
+
+    The feature space (document frequencies, centre) is frozen at the start, so that appending
+    gives exactly what learning everything at once in the same space would give.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        ridge_lambda: float = 0.03,
+        weights: BlockWeights | None = None,
+        space: FeatureSpace | None = None,
+    ) -> None:
+        """Learn `examples`, which must be in time order. Raises `ModelNotTrainable`.
+
+        O(n³): about a second for 5,000 mails. `space` None: learnt from these examples.
+        """
+        check_trainable(examples)
+        features = [one.features for one in examples]
+        self.examples = list(examples)
+        self.labels = list(dict.fromkeys(one.label for one in examples))
+        self._numbers = {label: number for number, label in enumerate(self.labels)}
+        self._space = space or FeatureSpace.learn(features, weights or BlockWeights())
+        self._design = Design(self._space.rows(features))
+        self._ridge = Ridge(
+            self._design.gram(),
+            self._numbered([one.label for one in examples]),
+            np.array([one.weight for one in examples], dtype=np.float32),
+            ridge_lambda,
+        )
+
+    def append(self, example: Example) -> Floats:
+        """Learn one more mail; returns its scores [C] by the head before. O(n²)."""
+        row = self._space.rows([example.features])
+        number = self._numbers.setdefault(example.label, len(self.labels))
+        if number == len(self.labels):
+            self.labels.append(example.label)
+        scores = self._ridge.append(
+            self._design.against(row), float(row.square_norms()[0]), number, example.weight
+        )
+        self._design.append(row)
+        self.examples.append(example)
+        return scores
+
+    def scores(self, features: Features) -> Floats:
+        """[C] scores of one new mail, straight from the dual form."""
+        row = self._space.rows([features])
+        return np.asarray(self._ridge.scores(self._design.against(row)[None, :])[0])
+
+    def prequential(self) -> Past:
+        """Every mail as predicted from the earlier ones only."""
+        return self._past(self._ridge.prequential(), self._ridge.known())
+
+    def leave_one_out(self) -> Past:
+        """Every mail as predicted from all the others."""
+        counts = np.bincount(self._ridge.classes, minlength=len(self.labels))
+        others = counts[None, :] - np.eye(len(self.labels), dtype=np.int64)[self._ridge.classes]
+        return self._past(self._ridge.leave_one_out(), others > 0)
+
+    def weights(self) -> HeadWeights:
+        """The primal weights, and the space with exactly their features active."""
+        keys, wide, deep = self._design.primal(self._ridge.alpha())
+        return HeadWeights(self._space.extended(keys), wide, deep)
+
+    def _past(self, scores: Floats, known: npt.NDArray[np.bool_]) -> Past:
+        parents = parent_labels(self.examples)
+        return Past(scores, known, self._ridge.classes, self._numbered(parents))
+
+    def _numbered(self, labels: Sequence[str | None]) -> Integers:
+        numbers = [-1 if label is None else self._numbers[label] for label in labels]
+        return np.array(numbers, dtype=np.int64)
+
+
+def check_trainable(examples: Sequence[Example]) -> None:
+    """Raise `ModelNotTrainable` unless there are at least two labels, one of them a folder."""
+    labels = {one.label for one in examples}
+    if not labels:
+        raise ModelNotTrainable("There is no filed mail to learn from.")
+    if len(labels) == 1:
+        raise ModelNotTrainable(
+            f"All {len(examples)} mails to learn from have the same place: nothing to tell apart."
+        )
+    if any(not one.weight > 0 for one in examples):
+        raise ValueError("example weights must be positive")

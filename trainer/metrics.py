@@ -1,0 +1,130 @@
+"""Figures of merit for classifiers, on plain arrays.
+
+Own implementations (scikit-learn is only needed by the tests, which compare against it).
+Class numbers run from 0 to C − 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+Integers = npt.NDArray[np.int64]
+Doubles = npt.NDArray[np.float64]
+Booleans = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """Precision, recall and F1 of one class; 0 where undefined. `support` counts its mails."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+def confusion_matrix(truth: Integers, predicted: Integers, classes: int) -> Integers:
+    """[C, C] counts; row: true class, column: predicted class."""
+    cells = truth * classes + predicted
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def class_scores(confusion: Integers) -> list[ClassScore]:
+    """Precision, recall, F1 of every class."""
+    right = np.diagonal(confusion).astype(np.float64)
+    predicted, support = confusion.sum(axis=0), confusion.sum(axis=1)
+    precision = right / np.maximum(predicted, 1)
+    recall = right / np.maximum(support, 1)
+    f1 = 2.0 * right / np.maximum(predicted + support, 1)
+    return [
+        ClassScore(float(p), float(r), float(f), int(s))
+        for p, r, f, s in zip(precision, recall, f1, support, strict=True)
+    ]
+
+
+def expected_calibration_error(confidence: Doubles, right: Booleans, bins: int = 15) -> float:
+    """Mean gap between confidence and accuracy over equally filled bins.
+
+    Naeini, Cooper, Hauskrecht 2015; equal counts rather than equal widths, because most
+    confidences lie near 1 (Nixon et al., Measuring Calibration in Deep Learning, 2019).
+    """
+    if not len(confidence):
+        return 0.0
+    order = np.argsort(confidence, kind="stable")
+    gaps = [
+        abs(float(confidence[part].sum()) - float(right[part].sum()))
+        for part in np.array_split(order, min(bins, len(order)))
+    ]
+    return sum(gaps) / len(confidence)
+
+
+def coverage_at(confidence: Doubles, right: Booleans, precision: float) -> float:
+    """Largest share of mails, most confident first, among which `precision` are right."""
+    if not len(confidence):
+        return 0.0
+    order = np.argsort(-confidence, kind="stable")
+    counts = np.arange(1, len(order) + 1)
+    precisions = np.cumsum(right[order]) / counts
+    # Mails of equal confidence move together or not at all.
+    last = np.append(np.diff(confidence[order]) != 0, True)
+    reached = np.flatnonzero((precisions >= precision) & last)
+    return float(counts[reached[-1]] / len(order)) if len(reached) else 0.0
+
+
+def roc_auc(scores: Doubles, positive: Booleans) -> float | None:
+    """Area under the ROC curve by the Mann–Whitney statistic; None without both kinds."""
+    hits, misses = int(positive.sum()), int((~positive).sum())
+    if not hits or not misses:
+        return None
+    ranks = stats.rankdata(scores)
+    return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * misses))
+
+
+def macro_roc_auc(probabilities: npt.NDArray[np.floating], truth: Integers) -> float | None:
+    """Mean one-against-the-rest area over the classes that occur in `truth`."""
+    areas = [
+        roc_auc(probabilities[:, number].astype(np.float64), truth == number)
+        for number in range(probabilities.shape[1])
+    ]
+    found = [area for area in areas if area is not None]
+    return sum(found) / len(found) if found else None
+
+
+def bootstrap_interval(
+    values: Doubles, confidence: float = 0.95, rounds: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of `values` [n] (Efron 1979)."""
+    means = bootstrap_means(values, rounds, seed)
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(means, [tail, 1.0 - tail])
+    return float(low), float(high)
+
+
+def bootstrap_means(values: Doubles, rounds: int = 2000, seed: int = 0) -> Doubles:
+    """[rounds] means of resamples; multinomial counts instead of index matrices."""
+    if not len(values):
+        return np.zeros(rounds)
+    random = np.random.default_rng(seed)
+    size = len(values)
+    counts = random.multinomial(size, np.full(size, 1.0 / size), size=rounds)
+    return np.asarray(counts @ values / size, dtype=np.float64)
+
+
+def bootstrap_statistic(
+    statistic: Callable[[Integers], float],
+    size: int,
+    confidence: float = 0.95,
+    rounds: int = 500,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of any statistic of resampled positions 0 … size − 1."""
+    random = np.random.default_rng(seed)
+    values = [statistic(random.integers(0, size, size)) for _ in range(rounds)]
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(values, [tail, 1.0 - tail])
+    return float(low), float(high)

@@ -1,0 +1,174 @@
+"""Ridge regression on one-hot targets in the dual, with honest predictions for free.
+
+Minimise ‖XW − Y‖² (weighted) + λ‖W‖². With K = XXᵀ and Λ = diag(λ / wᵢ) the solution is
+W = Xᵀα, (K + Λ)α = Y (Saunders, Gammerman, Vovk: Ridge Regression Learning Algorithm in Dual
+Variables, 1998). With the Cholesky factor K + Λ = LLᵀ and Z = L⁻¹Y:
+
+* The leading block of L is the factor of the first mails alone, so l·Z with l = L⁻¹k is what
+  a model of only the earlier mails says about the next one. For the mails within it:
+
+      prequential scores = tril(L, −1) Z = Y − diag(L) ∘ Z
+
+  One factorisation predicts a whole history in time order, each mail from earlier ones only
+  (Dawid, The Prequential Approach, 1984, for the idea of judging forecasts that way).
+* Leave-one-out scores are yᵢ − αᵢ / [(K + Λ)⁻¹]ᵢᵢ (Allen's PRESS, 1974; for kernels:
+  Cawley and Talbot 2008).
+* A new mail is one triangular solve, and one more row of L: exact, in O(n²).
+
+Targets are 1 for the right class and −1/(C−1) for the others (Lee, Lin, Wahba 2004), which is
+an affine function of the one-hot matrix H. Z is kept for H and for the vector of ones, so the
+number of classes can be that of any moment.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import lapack
+
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+
+_SPARE_ROWS = 256
+"""Room for appended rows; the factor is copied when it is used up."""
+
+
+class Ridge:
+    """The factor L, the solved targets Z, and what follows from them.
+
+    `classes` [n] holds class numbers from 0; classes may be added at any time. All matrices
+    are float32: with λ = 0.03 the scores agree with float64 to about four digits.
+    """
+
+    def __init__(self, gram: Floats, classes: Integers, weights: Floats, ridge: float) -> None:
+        """Factorise [n, n] `gram`, which is overwritten. O(n³/3).
+
+        `weights` [n]: how much each mail counts, positive. `ridge` is λ.
+        """
+        self._ridge = ridge
+        self._size = len(classes)
+        gram[np.diag_indices_from(gram)] += np.float32(ridge) / weights
+        factor, info = lapack.spotrf(gram, lower=1, clean=1, overwrite_a=1)
+        if info != 0:
+            raise ValueError(f"the Gram matrix is not positive definite (minor {info})")
+        self._factor: Floats = factor  # [capacity, capacity] Fortran order; rows < size in use
+        self._classes = classes.astype(np.int64)
+        self._solved = self._forward(_one_hot(self._classes))  # [n, C + 1]
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def class_count(self) -> int:
+        """Number of classes so far."""
+        return int(self._solved.shape[1]) - 1
+
+    @property
+    def classes(self) -> Integers:
+        """[n] class of each mail."""
+        return self._classes
+
+    def append(self, similarities: Floats, square: float, label: int, weight: float) -> Floats:
+        """Learn one more mail; returns its scores [C] from before it was learnt. O(n²).
+
+        `similarities` [n] with the earlier mails, `square` with itself. `label` may be a new
+        class (the next number).
+        """
+        if label > self.class_count:
+            raise ValueError("classes are numbered without gaps")
+        row = self._forward(similarities[:, None])[:, 0]
+        scores = _combine(row @ self._solved, self.class_count)
+        pivot = np.sqrt(max(square + self._ridge / weight - float(row @ row), 1e-12))
+        self._grow()
+        self._factor[self._size, : self._size] = row
+        self._factor[self._size, self._size] = pivot
+        if label == self.class_count:
+            self._solved = np.insert(self._solved, label, 0.0, axis=1)
+        target = np.zeros(self.class_count + 1, dtype=np.float32)
+        target[[label, -1]] = 1.0
+        self._solved = np.vstack([self._solved, (target - row @ self._solved) / pivot])
+        self._classes = np.append(self._classes, label)
+        self._size += 1
+        return scores
+
+    def scores(self, similarities: Floats) -> Floats:
+        """[m, C] scores of new mails from their [m, n] similarities with the learnt ones."""
+        rows = self._forward(np.asfortranarray(similarities.T)).T
+        return _combine(rows @ self._solved, self.class_count)
+
+    def prequential(self) -> Floats:
+        """[n, C] scores of each mail by a model of the earlier ones only.
+
+        Targets use the number of classes known at that time (at least two); the scores of
+        classes not known then mean nothing: see `known`.
+        """
+        pivots = np.diagonal(self._factor)[: self._size, None]
+        plain = _one_hot(self._classes, self.class_count) - pivots * self._solved
+        counts = self.known().sum(axis=1)
+        return _combine(plain, np.maximum(counts, 2)[:, None])
+
+    def known(self) -> npt.NDArray[np.bool_]:
+        """[n, C] whether the class had occurred before the mail."""
+        first = np.full(self.class_count, self._size)
+        np.minimum.at(first, self._classes, np.arange(self._size))
+        return first[None, :] < np.arange(self._size)[:, None]
+
+    def leave_one_out(self) -> Floats:
+        """[n, C] scores of each mail by a model of all the others. O(n³/3)."""
+        inverse, info = lapack.strtri(self._used(), lower=1)
+        if info != 0:
+            raise ValueError("the factor is singular")
+        diagonal = np.einsum("ij,ij->j", inverse, inverse)[:, None]  # of (K + Λ)⁻¹
+        plain = _one_hot(self._classes, self.class_count) - self._backward() / diagonal
+        return _combine(plain, self.class_count)
+
+    def alpha(self) -> Floats:
+        """[n, C] dual weights: W = Xᵀα."""
+        return _combine(self._backward(), self.class_count)
+
+    def _forward(self, right: Floats) -> Floats:
+        """L⁻¹ right. LAPACK reads the used corner in place; a numpy slice would be copied."""
+        return self._solve(right, transposed=0)
+
+    def _backward(self) -> Floats:
+        """L⁻ᵀ Z, for the one-hot columns and the ones."""
+        return self._solve(self._solved, transposed=1)
+
+    def _solve(self, right: Floats, transposed: int) -> Floats:
+        capacity = len(self._factor)
+        padded = np.zeros((capacity, right.shape[1]), dtype=np.float32, order="F")
+        padded[: self._size] = right
+        solved, info = lapack.strtrs(
+            self._factor[:, : self._size], padded, lower=1, trans=transposed, overwrite_b=1
+        )
+        if info != 0:
+            raise ValueError("the factor is singular")
+        return np.ascontiguousarray(solved[: self._size])
+
+    def _used(self) -> Floats:
+        return np.asfortranarray(self._factor[: self._size, : self._size])
+
+    def _grow(self) -> None:
+        if self._size < len(self._factor):
+            return
+        capacity = self._size + _SPARE_ROWS
+        larger = np.zeros((capacity, capacity), dtype=np.float32, order="F")
+        larger[: self._size, : self._size] = self._factor
+        self._factor = larger
+
+
+def _one_hot(classes: Integers, count: int | None = None) -> Floats:
+    """[n, C + 1] one-hot rows and a last column of ones."""
+    total = int(classes.max(initial=-1)) + 1 if count is None else count
+    matrix = np.zeros((len(classes), total + 1), dtype=np.float32)
+    matrix[np.arange(len(classes)), classes] = 1.0
+    matrix[:, -1] = 1.0
+    return matrix
+
+
+def _combine(plain: Floats, count: int | npt.NDArray[np.int64]) -> Floats:
+    """Results for H and 1 → results for targets 1 and −1/(C−1); linear, so exact."""
+    if np.min(count) < 2:
+        raise ValueError("at least two classes are needed")
+    other = 1.0 / (np.asarray(count, dtype=np.float32) - 1.0)
+    return np.asarray(plain[..., :-1] * (1.0 + other) - plain[..., -1:] * other, dtype=np.float32)
