@@ -25,7 +25,7 @@ unexport PYTHONPATH PYTHONHOME
 export PIP_USER := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-PIP_INSTALL := $(BIN)/python -m pip install --quiet \
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet \
 	--constraint constraints.txt --build-constraint constraints.txt
 
 # Stamps: each file says that the step of its name is done with the pins it depends on.

@@ -79,8 +79,8 @@ def _sparse(
     model: MailClassifier, mail: Mail, rows: Rows, direction: np.ndarray
 ) -> list[Contribution]:
     """One contribution per named feature of the mail, one per block for the nameless rest."""
-    positions, known = model.space.positions(rows.keys)
-    weights = model.wide_weight.detach().numpy()[positions[known]] @ direction
+    known = rows.columns >= 0
+    weights = model.wide_weight.detach().numpy()[rows.columns[known]] @ direction
     shares = model.calibration.scale * rows.values[known] * weights
     names = _names(mail)
     found: list[Contribution] = []

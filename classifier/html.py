@@ -153,8 +153,6 @@ def _starts_history(node: LexborNode) -> bool:
 
 
 def _joined(text: str) -> str:
-    """`text` with single blanks and at most one empty line between lines."""
-    lines = [" ".join(line.split()) for line in text.split("\n")]
-    return "\n".join(
-        line for line, before in zip(lines, ["", *lines], strict=False) if line or before
-    ).strip()
+    """`text` with single blanks and without empty lines."""
+    lines = (" ".join(line.split()) for line in text.split("\n"))
+    return "\n".join(line for line in lines if line)

@@ -249,10 +249,10 @@ class MailClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # trans
 
     def _bag(self, rows: Rows) -> dict[str, Tensor]:
         """The sparse part of rows as `forward` takes it, unknown features left out."""
-        positions, known = self.space.positions(rows.keys)
+        known = rows.columns >= 0
         kept = np.concatenate([[0], np.cumsum(known)])[rows.offsets]
         return {
-            "wide_indices": self._tensor(positions[known]),
+            "wide_indices": self._tensor(rows.columns[known]),
             "wide_values": self._tensor(rows.values[known]),
             "wide_offsets": self._tensor(kept),
         }

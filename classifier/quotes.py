@@ -22,7 +22,7 @@ _HEADER_WINDOW = 8
 
 _MARKS = (">", "|>", ":>", "}>", "]>")
 _INITIALS = re.compile(r"[^\W\d_]{1,4}>")
-_LEADING_MARKS = re.compile(r"[\s>|]*>[\s>|]?|[^\W\d_]{1,4}>+")
+_LEADING_MARKS = re.compile(r"[\s>|]*>[\s>|]?|[^\W\d_]{1,4}>+\s?")
 _UNUSUAL_MARKS = frozenset("|:}#%&]")
 
 _VERB = re.compile(
@@ -165,7 +165,10 @@ def _without_marks(lines: Sequence[str]) -> list[str]:
     for index, line in enumerate(lines):
         bare = line[_marks_end(line) :]
         kind = _header_kind(bare)
-        if (kind and kind != "subject" and _is_header_block(lines, index)) or _separator(bare):
+        nearby = lines[max(0, index - _HEADER_WINDOW) : index + _HEADER_WINDOW]
+        if kind and kind != "subject" and _is_header_block(nearby):
+            continue
+        if _separator(bare):
             continue
         kept.append(bare)
     return kept
@@ -240,7 +243,7 @@ def _history_start(lines: Sequence[str]) -> tuple[int, bool]:
     for index, line in enumerate(lines):
         if separator := _separator(line):
             return index, separator == "forward"
-        if _header_kind(line) and _is_header_block(lines, index):
+        if _header_kind(line) and _is_header_block(lines[index : index + _HEADER_WINDOW]):
             return index, False
         if below_text and _opens_bare_history(lines, index):
             return index, False
@@ -264,14 +267,10 @@ def _header_kind(line: str) -> str:
     return _HEADER_KINDS.get(name.rstrip(" \t*").lower(), "") if colon else ""
 
 
-def _is_header_block(lines: Sequence[str], index: int) -> bool:
-    """Whether the lines around `index` are "From: … Sent: … To: … Subject: …"."""
-    window = lines[index : index + _HEADER_WINDOW]
-    kinds = {_header_kind(line) for line in window}
-    if len(kinds - {""}) < 3:
-        before = lines[max(0, index - _HEADER_WINDOW) : index]
-        kinds |= {_header_kind(line) for line in before}
-    return "from" in kinds and len(kinds - {""}) >= 3
+def _is_header_block(lines: Sequence[str]) -> bool:
+    """Whether `lines`, a window of a few, hold "From: … Sent: … Subject: …"."""
+    kinds = {_header_kind(line) for line in lines} - {""}
+    return "from" in kinds and len(kinds) >= 3
 
 
 def _opens_bare_history(lines: Sequence[str], index: int) -> bool:
@@ -291,13 +290,16 @@ def _opens_bare_history(lines: Sequence[str], index: int) -> bool:
 
 
 def _without_signature(lines: Sequence[str]) -> list[str]:
-    for index, line in enumerate(lines):
-        if line[:8].rstrip() in ("--", "- --"):
-            rest = sum(1 for later in lines[index + 1 :] if later.strip())
-            if rest <= _MAX_SIGNATURE_LINES:
-                lines = lines[:index]
-                break
-    return [line for line in lines if not _is_device_line(line)]
+    """`lines` up to a signature delimiter with few lines below, and without device lines."""
+    below = 0
+    end = len(lines)
+    for index in range(len(lines) - 1, -1, -1):
+        if lines[index][:8].rstrip() in ("--", "- --"):
+            end = index
+        below += bool(lines[index].strip())
+        if below > _MAX_SIGNATURE_LINES:
+            break
+    return [line for line in lines[:end] if not _is_device_line(line)]
 
 
 def _is_device_line(line: str) -> bool:

@@ -39,12 +39,12 @@ class BlockWeights:
     """How much each block counts in the similarity of two mails."""
 
     words: float = 1.0
-    characters: float = 1.0
+    characters: float = 2.0
     sender: float = 1.0
     recipients: float = 1.0
     list: float = 1.0
     meta: float = 0.25
-    deep: float = 2.0
+    deep: float = 1.5
 
     def scales(self) -> Floats:
         """[8] square roots of the sparse blocks' weights, by block number."""
@@ -56,13 +56,15 @@ class BlockWeights:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """n mails in the space: sparse part in CSR form over raw feature keys, dense part beside it.
+    """n mails in the space: sparse part in CSR form, dense part beside it.
 
-    `keys` [nnz] and `values` [nnz] belong to mail i from `offsets[i]` to `offsets[i + 1]`;
+    `keys` [nnz], `columns` [nnz] (their positions in the space's `active`, −1 for features that
+    it does not know) and `values` [nnz] belong to mail i from `offsets[i]` to `offsets[i + 1]`;
     `deep` is [n, hidden].
     """
 
     keys: Keys
+    columns: Integers
     values: Floats
     offsets: Integers
     deep: Floats
@@ -97,9 +99,8 @@ class FeatureSpace:
     @classmethod
     def learn(cls, features: Sequence[Features], weights: BlockWeights) -> FeatureSpace:
         """Document frequencies and centre of at least one mail."""
-        active, counts = np.unique(
-            np.concatenate([one.indices for one in features]), return_counts=True
-        )
+        keys = np.concatenate([one.indices for one in features])
+        active, counts = np.unique(keys, return_counts=True)
         total = len(features)
         idf = 1.0 + np.log((1.0 + total) / (1.0 + counts))
         centre = np.mean([one.vector.astype(np.float32) for one in features], axis=0)
@@ -118,26 +119,29 @@ class FeatureSpace:
         keys = _joined([one.indices for one in features], np.uint32)
         counts = _joined([one.values for one in features], np.float32)
         owners = np.repeat(np.arange(len(features)), lengths)
-        plain = (1.0 + np.log(np.maximum(counts, 1.0))) * self.idf_of(keys)
+        columns = self.positions(keys)
+        plain = (1.0 + np.log(np.maximum(counts, 1.0))) * self._idf_at(columns)
         values = plain * self._normalisers(keys, plain, owners, len(features))
-        return Rows(keys, values.astype(np.float32), offsets, self._deep(features))
+        return Rows(keys, columns, values.astype(np.float32), offsets, self._deep(features))
 
-    def idf_of(self, keys: Keys) -> Floats:
-        """[k] inverse document frequencies, `unseen_idf` for unknown keys."""
-        positions, known = self.positions(keys)
-        return np.where(known, self.idf[positions], np.float32(self.unseen_idf))
-
-    def positions(self, keys: Keys) -> tuple[Integers, npt.NDArray[np.bool_]]:
-        """[k] positions of keys in `active`, and which of them really are there."""
+    def positions(self, keys: Keys) -> Integers:
+        """[k] positions of keys in `active`, −1 for those that are not there."""
         if not len(self.active):
-            return np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=np.bool_)
+            return np.full(len(keys), -1, dtype=np.int64)
         positions = np.minimum(np.searchsorted(self.active, keys), len(self.active) - 1)
-        return positions, self.active[positions] == keys
+        return np.where(self.active[positions] == keys, positions, -1)
 
-    def extended(self, keys: Keys) -> FeatureSpace:
-        """The same space with `keys` (ascending) active; no row that it makes changes."""
-        active = np.union1d(self.active, keys).astype(np.uint32)
-        return replace(self, active=active, idf=self.idf_of(active))
+    def with_active(self, keys: Keys) -> FeatureSpace:
+        """The same space with exactly `keys` (ascending) active.
+
+        Adding keys changes no row; a key that is left out gets `unseen_idf`.
+        """
+        return replace(self, active=keys, idf=self._idf_at(self.positions(keys)))
+
+    def _idf_at(self, columns: Integers) -> Floats:
+        """[k] inverse document frequencies, `unseen_idf` for column −1."""
+        # One more entry at the end, where −1 points to.
+        return np.append(self.idf, np.float32(self.unseen_idf))[columns]
 
     def _normalisers(
         self, keys: Keys, values: npt.NDArray[np.floating], owners: Integers, total: int

@@ -84,8 +84,8 @@ def pulls_cuda(requirement: str) -> bool:
     from packaging.requirements import Requirement  # noqa: PLC0415  installed just before
 
     report = subprocess.run(
-        [*PIP_INSTALL, "--quiet", "--dry-run", "--no-deps", "--ignore-installed",
-         "--report", "-", requirement],
+        [*PIP_INSTALL, "--dry-run", "--no-deps", "--ignore-installed", "--report", "-",
+         requirement],
         stdout=subprocess.PIPE, check=False,
     )  # fmt: skip
     if report.returncode != 0:
@@ -105,15 +105,15 @@ def install_as_configured(requirement: str, *, replace: bool = False) -> int:
     return pip(requirement)
 
 
-PIP_INSTALL = (sys.executable, "-m", "pip", "install", "--constraint", str(CONSTRAINTS))
+PIP_INSTALL = (
+    sys.executable, "-m", "pip", "install", "--quiet", "--quiet", "--constraint", str(CONSTRAINTS)
+)  # fmt: skip
 
 
 def pip(*arguments: str, quiet: bool = False) -> int:
     """Run `pip install` with the pins; `quiet` hides its failure too. Returns its exit status."""
     errors = subprocess.DEVNULL if quiet else None
-    return subprocess.run(
-        [*PIP_INSTALL, "--quiet", *arguments], check=False, stderr=errors
-    ).returncode
+    return subprocess.run([*PIP_INSTALL, *arguments], check=False, stderr=errors).returncode
 
 
 if __name__ == "__main__":

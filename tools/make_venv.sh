@@ -55,4 +55,5 @@ if ! is_usable; then
 fi
 
 pwd -P >"$venv/.checkout"
-"$venv/bin/python" -m pip install --quiet --constraint constraints.txt --upgrade pip
+"$venv/bin/python" -m pip install --quiet --quiet \
+    --constraint constraints.txt --upgrade pip

@@ -1,20 +1,21 @@
-"""Fit the three numbers of `Calibration` to past predictions.
+"""Fit the five numbers of `Calibration` to past predictions.
 
-Maximum a posteriori: the log loss of the predictions plus a weak pull towards the defaults, so
-that twenty mails already give something sensible and eight hundred decide for themselves.
-A mail whose label was not known yet counts for "none of these".
+Maximum a posteriori in two steps, the softmax first, then the sureness of the best folder: the
+log loss of the predictions plus a weak pull towards the defaults, so that twenty mails already
+give something sensible and eight hundred decide for themselves. A mail whose label was not
+known yet counts for "none of these".
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 
-from classifier.calibrate import Calibration
+from classifier.calibrate import Calibration, log_odds
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
@@ -25,6 +26,8 @@ _FAR = np.float32(-1e9)
 """Logit of a class that was not known then."""
 # Standard deviations of the prior: log of the scale, thread bonus, none logit.
 _SPREAD = np.array([0.5, 2.0, 2.0])
+# Of the log of the slope, and of the offset.
+_SURENESS_SPREAD = np.array([0.5, 1.0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,10 +69,19 @@ class Past:
 
 def fit_calibration(past: Past) -> Calibration:
     """The calibration under which `past` is most probable (with the prior above)."""
+    if not len(past):
+        return Calibration()
+    softmax = _fit_softmax(past)
+    logits = softmax.logits(past.scores, past.answerable_parents())
+    shares = softmax.shares(np.where(past.known, logits, _FAR))
+    right = shares.argmax(axis=1) == past.truth
+    slope, offset = _fit_sureness(log_odds(shares.max(axis=1)).astype(np.float64), right)
+    return replace(softmax, slope=slope, offset=offset)
+
+
+def _fit_softmax(past: Past) -> Calibration:
     prior = Calibration()
     centre = np.array([math.log(prior.scale), prior.thread_bonus, prior.none_logit])
-    if not len(past):
-        return prior
     scores = np.where(past.known, past.scores, 0.0).astype(np.float64)
     parents, truth = past.answerable_parents(), past.answerable_truth()
     bonus = np.zeros_like(scores)
@@ -77,16 +89,38 @@ def fit_calibration(past: Past) -> Calibration:
     bonus[with_parent, parents[with_parent]] = 1.0
 
     def loss(point: Doubles) -> tuple[float, Doubles]:
-        value, gradient = _log_loss(point, scores, bonus, past.known, truth)
-        away = (point - centre) / _SPREAD
-        return value + 0.5 * float(away @ away), gradient + away / _SPREAD
+        value, gradient = _softmax_loss(point, scores, bonus, past.known, truth)
+        return _with_prior(value, gradient, (point - centre) / _SPREAD, _SPREAD)
 
     found = optimize.minimize(loss, centre, jac=True, method="L-BFGS-B")
     log_scale, thread_bonus, none_logit = found.x
     return Calibration(math.exp(log_scale), float(thread_bonus), float(none_logit))
 
 
-def _log_loss(
+def _fit_sureness(odds: Doubles, right: Booleans) -> tuple[float, float]:
+    """Slope (positive, so fitted as its logarithm) and offset of the Platt scaling."""
+    signs = np.where(right, 1.0, -1.0)
+
+    def loss(point: Doubles) -> tuple[float, Doubles]:
+        slope = math.exp(point[0])
+        wrongness = -signs * (point[1] + slope * odds)  # log-odds against what happened
+        errors = -signs / (1.0 + np.exp(-wrongness))
+        gradient = np.array([slope * float(errors @ odds), float(errors.sum())])
+        value = float(np.logaddexp(0.0, wrongness).sum())
+        return _with_prior(value, gradient, point / _SURENESS_SPREAD, _SURENESS_SPREAD)
+
+    found = optimize.minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B")
+    return math.exp(found.x[0]), float(found.x[1])
+
+
+def _with_prior(
+    value: float, gradient: Doubles, away: Doubles, spread: Doubles
+) -> tuple[float, Doubles]:
+    """Loss and gradient plus those of a normal prior; `away` in standard deviations."""
+    return value + 0.5 * float(away @ away), gradient + away / spread
+
+
+def _softmax_loss(
     point: Doubles, scores: Doubles, bonus: Doubles, known: Booleans, truth: Integers
 ) -> tuple[float, Doubles]:
     """Summed log loss and its gradient by (log scale, thread bonus, none logit)."""

@@ -65,11 +65,9 @@ def held_out_to_json(held_out: Mapping[str, HeldOut]) -> str:
 
 
 def held_out_from_json(text: str) -> dict[str, HeldOut]:
-    """The inverse of `held_out_to_json`. Raises `ValueError`."""
-    content = json.loads(text)
-    if not isinstance(content, dict):
-        raise ValueError("held-out predictions must be a JSON object")
-    return {key: HeldOut(str(label), float(share)) for key, (label, share) in content.items()}
+    """The inverse of `held_out_to_json`."""
+    rows: dict[str, tuple[str, float]] = json.loads(text)
+    return {key: HeldOut(label, share) for key, (label, share) in rows.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Head:
         self.labels = list(dict.fromkeys(one.label for one in examples))
         self._numbers = {label: number for number, label in enumerate(self.labels)}
         self._space = space or FeatureSpace.learn(features, weights or BlockWeights())
-        self._design = Design(self._space.rows(features))
+        self._design = Design(self._space.rows(features), self._space.active)
         self._ridge = Ridge(
             self._design.gram(),
             self._numbered([one.label for one in examples]),
@@ -92,7 +92,7 @@ class Head:
     def weights(self) -> HeadWeights:
         """The primal weights, and the space with exactly their features active."""
         keys, wide, deep = self._design.primal(self._ridge.alpha())
-        return HeadWeights(self._space.extended(keys), wide, deep)
+        return HeadWeights(self._space.with_active(keys), wide, deep)
 
     def _past(self, scores: Floats, known: npt.NDArray[np.bool_]) -> Past:
         parents = parent_labels(self.examples)

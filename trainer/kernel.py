@@ -18,6 +18,7 @@ from classifier.space import Rows
 
 Floats = npt.NDArray[np.float32]
 Keys = npt.NDArray[np.uint32]
+Integers = npt.NDArray[np.int64]
 
 DENSE_SHARE = 0.04
 """Document frequency (share of the mails) from which on a column is cheaper dense.
@@ -33,19 +34,20 @@ _TAIL = 256
 class Design:
     """The rows of the training mail; rows can be appended, none is ever changed.
 
-    Columns are numbered in the order in which their feature was first seen. Appended rows
+    `active` are the ascending keys of the space that the rows come from; they are the first
+    columns. Features beyond them get the next columns as they are first seen. Appended rows
     wait in a list and join the big sparse matrix every 256 mails, because each join copies it.
     """
 
-    def __init__(self, rows: Rows) -> None:
-        self._vocabulary = np.unique(rows.keys)  # ascending; its columns come first
+    def __init__(self, rows: Rows, active: Keys) -> None:
+        self._active = active
         self._later: dict[int, int] = {}
-        columns = np.searchsorted(self._vocabulary, rows.keys)
-        self._base: sparse.csr_array = sparse.csr_array(
-            (rows.values, columns, rows.offsets), shape=(len(rows), len(self._vocabulary))
-        )
-        self._tail: list[tuple[npt.NDArray[np.int64], Floats]] = []
         self._deep: list[Floats] = [rows.deep]
+        columns = self._columns(rows)
+        self._base: sparse.csr_array = sparse.csr_array(
+            (rows.values, columns, rows.offsets), shape=(len(rows), self.column_count)
+        )
+        self._tail: list[tuple[Integers, Floats]] = []
 
     def __len__(self) -> int:
         return int(self._base.shape[0]) + len(self._tail)
@@ -53,7 +55,7 @@ class Design:
     @property
     def column_count(self) -> int:
         """Number of sparse features seen so far."""
-        return len(self._vocabulary) + len(self._later)
+        return len(self._active) + len(self._later)
 
     def gram(self) -> Floats:
         """[n, n] inner products of all rows, float32 in Fortran order, both triangles filled."""
@@ -74,22 +76,18 @@ class Design:
 
     def against(self, row: Rows) -> Floats:
         """[n] inner products of one new row with all rows so far."""
-        columns = self._columns(row.keys)
+        columns = self._columns(row, number=False)
         known = columns >= 0
         dense = np.zeros(self.column_count, dtype=np.float32)
         dense[columns[known]] = row.values[known]
-        products = [self._base @ dense[: self._base.shape[1]]]
-        products.append(np.array([dense[c] @ v for c, v in self._tail], dtype=np.float32))
+        base = self._base @ dense[: self._base.shape[1]]
+        tail = np.array([dense[c] @ v for c, v in self._tail], dtype=np.float32)
         deep = np.concatenate([part @ row.deep[0] for part in self._deep])
-        return np.asarray(np.concatenate(products) + deep, dtype=np.float32)
+        return np.asarray(np.concatenate([base, tail]) + deep, dtype=np.float32)
 
     def append(self, row: Rows) -> None:
         """Add one row at the end."""
-        columns = self._columns(row.keys)
-        for position in np.flatnonzero(columns < 0).tolist():
-            columns[position] = self.column_count
-            self._later[int(row.keys[position])] = int(columns[position])
-        self._tail.append((columns, row.values))
+        self._tail.append((self._columns(row), row.values))
         self._deep.append(row.deep)
         if len(self._tail) >= _TAIL:
             self._merged()
@@ -99,24 +97,24 @@ class Design:
         """Xᵀα: ascending keys [a], wide weights [a, C], deep weights [C, hidden]."""
         wide = np.asarray(self._merged().T @ alpha, dtype=np.float32)
         deep = np.asarray(alpha.T @ self._merged_deep(), dtype=np.float32)
+        if not self._later:
+            return self._active, wide, deep
         later = np.fromiter(self._later, dtype=np.uint32, count=len(self._later))
-        keys = np.concatenate([self._vocabulary, later])
+        keys = np.concatenate([self._active, later])
         order = np.argsort(keys)
         return keys[order], wide[order], deep
 
-    def _columns(self, keys: Keys) -> npt.NDArray[np.int64]:
-        """[k] column numbers, −1 for features not seen so far."""
-        positions = np.searchsorted(self._vocabulary, keys)
-        inside = np.minimum(positions, max(len(self._vocabulary) - 1, 0))
-        found = (
-            self._vocabulary[inside] == keys
-            if len(self._vocabulary)
-            else np.zeros(len(keys), dtype=np.bool_)
-        )
-        columns = np.where(found, inside, -1)
-        for position in np.flatnonzero(~found).tolist():
-            columns[position] = self._later.get(int(keys[position]), -1)
-        return columns.astype(np.int64)
+    def _columns(self, rows: Rows, *, number: bool = True) -> Integers:
+        """[nnz] column numbers. Features not seen so far: the next ones, or −1."""
+        columns = rows.columns.copy()
+        for position in np.flatnonzero(columns < 0).tolist():
+            key = int(rows.keys[position])
+            columns[position] = (
+                self._later.setdefault(key, self.column_count)
+                if number
+                else self._later.get(key, -1)
+            )
+        return columns
 
     def _merged(self) -> sparse.csr_array:
         """The whole sparse matrix [n, columns]; the waiting rows join it."""
@@ -141,7 +139,7 @@ class Design:
         return self._deep[0]
 
 
-def _column_blocks(columns: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+def _column_blocks(columns: Integers) -> Iterator[Integers]:
     for start in range(0, len(columns), _COLUMNS_AT_ONCE):
         yield columns[start : start + _COLUMNS_AT_ONCE]
 

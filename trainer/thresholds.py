@@ -39,7 +39,7 @@ class ThresholdSettings:
     """
 
     confidence: float = 0.8
-    prior_strength: float = 10.0
+    prior_strength: float = 50.0
     minimum_examples: int = 3
     lowest: float = 0.5
 

@@ -46,7 +46,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     view = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for column in columns:
         is_number = column.startswith("#")
-        view.add_column(column.removeprefix("#"), justify="right" if is_number else "left")
+        view.add_column(
+            column.removeprefix("#"), justify="right" if is_number else "left", overflow="fold"
+        )
     for row in rows:
         view.add_row(*("–" if cell is None else str(cell) for cell in row))
     console.print(view)

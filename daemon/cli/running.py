@@ -97,11 +97,13 @@ def _print_report(report: CycleReport) -> None:
     if refit is not None:
         console.print(f"  learned: {refit.reason}", markup=False)
     if sorted_ is not None:
-        counts = ", ".join(f"{n} {action.value}" for action, n in sorted_.by_action.items())
+        counts = {"moved": sorted_.moved, "not moved": sorted_.failed}
+        counts |= {action.value: number for action, number in sorted_.by_action.items()}
+        outcome = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
         rate = sorted_.seen / report.seconds_sorting if report.seconds_sorting else 0.0
         console.print(
-            f"  {sorted_.seen} mails judged ({counts or 'none'}), {sorted_.moved} moved, "
-            f"{report.seconds_sorting:.1f} s, {rate:.0f} mails/s",
+            f"  {sorted_.seen} mails judged: {outcome or 'nothing to do'} "
+            f"({report.seconds_sorting:.1f} s, {rate:.0f} mails/s)",
             markup=False,
         )
     if report.note:

@@ -101,10 +101,10 @@ def history(
         return
     table(
         "Decisions, newest first",
-        ("#mail", "time", "account", "action", "folder", "#probability", "reason"),
+        ("#mail", "time", "account", "action", "folder", "#probability", "#needed"),
         [
             (e.message, when(e.decided_at), e.account, e.action, e.folder,
-             percent(e.probability), e.reason)
+             percent(e.probability), percent(e.threshold))
             for e in entries
         ],
     )  # fmt: skip

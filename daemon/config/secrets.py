@@ -38,7 +38,7 @@ class Secret:
         return self._value
 
 
-class _NotHere(Exception):  # noqa: N818  control flow within this module, never seen outside
+class _NotHere(Exception):
     """This place has no usable password; the text says why."""
 
 

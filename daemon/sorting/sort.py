@@ -36,7 +36,8 @@ KEEP_RANKED = 5
 
 @dataclass(slots=True)
 class Sorted:
-    """What one pass over the inbox did."""
+    """What one pass over the inbox did: `seen` mails were judged, `moved` of them moved,
+    `failed` planned moves did not happen, the rest are counted `by_action`."""
 
     seen: int = 0
     moved: int = 0
@@ -131,8 +132,9 @@ def _decide_round(
                 decision.reason = "the server can neither MOVE nor UID EXPUNGE"
             work.decisions.add(decision)
             result.seen += 1
-            result.count(decision.action)
-            if decision.action is Action.PLANNED:
+            if decision.action is not Action.PLANNED:
+                result.count(decision.action)
+            else:
                 assert decision.folder is not None
                 requests.append(MoveRequest(placement, decision.folder, decision, MoveKind.SORT))
         work.flush()

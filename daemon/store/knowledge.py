@@ -74,7 +74,7 @@ class Examples:
             .where(Example.account_id == account.id, Example.excluded_at.is_(None))
             .group_by(Example.folder_id)
         )
-        return dict(self._session.execute(query).tuples())
+        return dict(self._session.execute(query).tuples().all())
 
     def data_hash(self, account: Account) -> str:
         """Identifies the present set of usable examples and their labels."""
@@ -114,7 +114,7 @@ class FeatureCache:
             query = select(FeatureRow.message_id, FeatureRow.data).where(
                 FeatureRow.fingerprint == fingerprint, FeatureRow.message_id.in_(some)
             )
-            found.update(dict(self._session.execute(query).tuples()))
+            found.update(dict(self._session.execute(query).tuples().all()))
         return found
 
     def missing(self, fingerprint: str, message_ids: Iterable[int]) -> set[int]:

@@ -214,7 +214,7 @@ class Placements:
                 Message.kept.is_(False),
                 ~decided.exists(),
             )
-            .options(joinedload(Placement.message))
+            .options(joinedload(Placement.message), joinedload(Placement.folder))
             .order_by(Placement.uid)
         )
         return list(self._session.scalars(query))
@@ -275,4 +275,4 @@ class Placements:
             .where(Placement.folder_id.in_([f.id for f in folders]), Placement.gone_at.is_(None))
             .group_by(Placement.folder_id)
         )
-        return dict(self._session.execute(query).tuples())
+        return dict(self._session.execute(query).tuples().all())

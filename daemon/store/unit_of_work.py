@@ -60,6 +60,8 @@ class UnitOfWork:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # Rows that were read stay usable as values; a rollback would empty them.
+        self._session.expunge_all()
         self._session.rollback()
         self._session.close()
 

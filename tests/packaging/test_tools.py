@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -158,7 +159,8 @@ def fake_python(path: Path, *, version_fits: bool) -> str:
         'case "$*" in\n'
         "--version) echo Python 3.8.1 ;;\n"
         "*'import venv'*) exit 1 ;;\n"
-        f"*) echo 3.11; exit {0 if version_fits else 1} ;;\n"
+        "*print*) echo 3.11 ;;\n"
+        f"*) exit {0 if version_fits else 1} ;;\n"
         "esac\n",
         encoding="utf-8",
     )

@@ -11,6 +11,7 @@ the same tests against this fake and against real servers.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import threading
@@ -130,8 +131,10 @@ class FakeServer:
             self.create(name)
 
     def connect(self) -> FakeMailbox:
-        """A new logged-in connection; a scripted fault of "connect" comes first."""
-        self._raise_fault("connect", "before")
+        """A new logged-in connection, unless a fault of "connect" is scripted."""
+        fault = self.take_fault("connect")
+        if fault is not None:
+            raise fault.error
         return FakeMailbox(self)
 
     # What people and senders do --------------------------------------------------------------
@@ -268,11 +271,6 @@ class FakeServer:
                 return fault
         return None
 
-    def _raise_fault(self, method: str, when: When) -> None:
-        fault = self.take_fault(method)
-        if fault is not None and fault.when == when:
-            raise fault.error
-
     def _remove(self, folder: str, uids: Iterable[int]) -> None:
         source = self.folder(folder)
         for uid in list(uids):
@@ -309,74 +307,174 @@ class FakeMailbox:
 
     def folders(self) -> list[FolderInfo]:
         """All folders, sorted by name."""
-        return self._run("folders", self._list)
+        with self._call("folders"):
+            return [
+                FolderInfo(
+                    name=name,
+                    delimiter=_DELIMITER,
+                    special_use=self._server.special_folders.get(name),
+                    selectable=self._server.exists(name),
+                )
+                for name in self._server.folder_names()
+            ]
 
     def status(self, folder: str) -> FolderStatus:
         """Numbers of one folder."""
-        return self._run("status", lambda: self._status(folder))
+        with self._call("status"):
+            found = self._server.folder(folder)
+            self._reported[folder] = _state(found)
+            modseq = found.change if self.capabilities.condstore else None
+            return FolderStatus(found.uid_validity, found.uid_next, len(found.messages), modseq)
 
     def snapshot(self, folder: str) -> FolderSnapshot:
         """UIDs of one folder."""
-        return self._run("snapshot", lambda: self._snapshot(folder))
+        with self._call("snapshot"):
+            found = self._server.folder(folder)
+            self._reported[folder] = _state(found)
+            uids = (uid for uid, kept in found.messages.items() if "\\Deleted" not in kept.flags)
+            return FolderSnapshot(found.uid_validity, found.uid_next, tuple(uids))
 
     def identify(self, folder: str, uid_validity: int, uids: Uids) -> list[MessageIdentity]:
         """Identities of the messages that exist."""
-        return self._run(
-            "identify",
-            lambda: [
-                self._identity(uid, message)
-                for uid, message in self._messages(folder, uid_validity, uids)
-            ],
-        )
+        wanted = sorted(set(uids))
+        if not wanted:
+            return []
+        with self._call("identify"):
+            found = self._open(folder, uid_validity)
+            present = [uid for uid in wanted if uid in found.messages]
+            return [self._identity(uid, found.messages[uid]) for uid in present]
 
     def fetch(
         self, folder: str, uid_validity: int, uids: Uids, max_bytes: int
     ) -> Iterator[RawMessage]:
-        """The messages that exist."""
-        return self._run(
-            "fetch",
-            lambda: iter(
-                [
-                    self._raw(uid, message, max_bytes)
-                    for uid, message in self._messages(folder, uid_validity, uids)
-                ]
-            ),
-        )
+        """The messages that exist, one after the other as they are asked for."""
+        wanted = sorted(set(uids))
+        if not wanted:
+            return iter(())
+        with self._call("fetch"):
+            self._open(folder, uid_validity)
+        return self._fetch(folder, uid_validity, wanted, max_bytes)
 
     def move(self, folder: str, uid_validity: int, uids: Uids, target: str) -> Mapping[int, int]:
         """Move, with MOVE or with UIDPLUS."""
         if not self.capabilities.can_move_safely:
             raise CapabilityMissing("The server has neither MOVE nor UIDPLUS; nothing was moved.")
-        return self._transfer("move", folder, uid_validity, uids, target)
+        wanted = sorted(set(uids))
+        if not wanted:
+            return {}
+        with self._call("move") as fault:
+            self._open(folder, uid_validity)
+            self._server.folder(target)
+            if fault is not None and fault.when == "midway":
+                self._server.copy(folder, wanted[: (len(wanted) + 1) // 2], target)
+                return {}
+            mapping = self._server.move(folder, wanted, target)
+            return mapping if self._server.copyuid else {}
 
     def copy(self, folder: str, uid_validity: int, uids: Uids, target: str) -> Mapping[int, int]:
         """Copy."""
-        return self._transfer("copy", folder, uid_validity, uids, target)
+        wanted = sorted(set(uids))
+        if not wanted:
+            return {}
+        with self._call("copy") as fault:
+            self._open(folder, uid_validity)
+            self._server.folder(target)
+            half = fault is not None and fault.when == "midway"
+            mapping = self._server.copy(
+                folder, wanted[: (len(wanted) + 1) // 2] if half else wanted, target
+            )
+            return mapping if self._server.copyuid else {}
 
     def expunge(self, folder: str, uid_validity: int, uids: Uids) -> None:
         """Delete exactly these."""
         if not self.capabilities.uidplus:
             raise CapabilityMissing("The server has no UIDPLUS; nothing was deleted.")
-        wanted = [uid for uid, _ in self._messages(folder, uid_validity, uids)]
-        self._run("expunge", lambda: self._server.delete(folder, wanted))
+        wanted = sorted(set(uids))
+        if not wanted:
+            return
+        with self._call("expunge"):
+            self._open(folder, uid_validity)
+            self._server.delete(folder, wanted)
 
     def create(self, folder: str) -> None:
-        """Make a folder that may exist."""
-        if not folder.strip(_DELIMITER) or f"{_DELIMITER}{_DELIMITER}" in folder:
-            raise CommandRefused("The server refused CREATE (CANNOT).", code="CANNOT")
-        self._run("create", lambda: self._create(folder))
+        """Make a folder that may exist already."""
+        with self._call("create"):
+            if not folder or "" in folder.split(_DELIMITER):
+                raise CommandRefused("The server refused CREATE (CANNOT).", code="CANNOT")
+            if folder.upper() != "INBOX" and not self._server.exists(folder):
+                self._server.create(folder)
 
     def wait(self, folder: str, seconds: float, stopped: Callable[[], bool]) -> bool:
         """Wait for a change since the last `status` or `snapshot`."""
         if not self.capabilities.idle:
             raise CapabilityMissing("The server has no IDLE.")
-        return self._run("wait", lambda: self._wait(folder, seconds, stopped))
+        deadline = time.monotonic() + seconds
+        with self._call("wait"):
+            start = self._server.folder(folder)
+            if self._reported.get(folder, _state(start)) != _state(start):
+                return True
+            seen = start.change
+            while not stopped() and (left := deadline - time.monotonic()) > 0:
+                self._server.changed.wait(min(left, _STOP_CHECK_SECONDS))
+                if self._server.folder(folder).change != seen:
+                    return True
+            return False
 
     def close(self) -> None:
-        """End the connection."""
+        """End the connection; never raises."""
         self._dead = True
 
-    # How ------------------------------------------------------------------------------------
+    @contextlib.contextmanager
+    def _call(self, method: str) -> Iterator[Fault | None]:
+        """One command: alone on the server, with the fault that a test scripted for it."""
+        if self._dead:
+            raise MailboxUnreachable("The connection to the mail server is closed.")
+        with self._server.changed:
+            fault = self._server.take_fault(method)
+            if fault is None or fault.when != "before":
+                self._server.calls.append(method)
+                yield fault
+            if fault is not None:
+                self._dead = isinstance(fault.error, MailboxUnreachable)
+                raise fault.error
 
-    def _run[T](self, method: str, action: Callable[[], T]) -> T:
-        raise NotImplementedError
+    def _open(self, folder: str, uid_validity: int) -> FakeFolder:
+        found = self._server.folder(folder)
+        if found.uid_validity != uid_validity:
+            raise FolderChanged("UIDVALIDITY has changed: the folder was made anew.")
+        return found
+
+    def _fetch(
+        self, folder: str, uid_validity: int, wanted: Sequence[int], max_bytes: int
+    ) -> Iterator[RawMessage]:
+        for uid in wanted:
+            with self._server.changed:
+                message = self._open(folder, uid_validity).messages.get(uid)
+            if message is not None:
+                block, body = _parted(message.content)
+                yield RawMessage(
+                    identity=self._identity(uid, message),
+                    content=block + body[:max_bytes],
+                    truncated=len(body) > max_bytes,
+                )
+
+    def _identity(self, uid: int, message: FakeMessage) -> MessageIdentity:
+        block, body = _parted(message.content)
+        return identify(
+            uid,
+            block,
+            server_id=None if self._server.server_ids is None else message.server_id,
+            body_start=body[:FINGERPRINT_BODY_BYTES],
+            internal_date=message.internal_date,
+            size=len(message.content),
+        )
+
+
+def _parted(content: bytes) -> tuple[bytes, bytes]:
+    """BODY[HEADER], empty line included, and BODY[TEXT]."""
+    _, body = split_message(content)
+    return content[: len(content) - len(body)], body
+
+
+def _state(folder: FakeFolder) -> tuple[int, int, int]:
+    return folder.uid_validity, folder.uid_next, len(folder.messages)

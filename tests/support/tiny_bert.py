@@ -23,27 +23,28 @@ _LETTERS = string.ascii_lowercase + "äöüßéèáàçñ"
 _SIGNS = string.digits + string.punctuation + "€£§°–—„“”‚‘’…«»"
 _WORDS = """
 the a and or of to in for on with from by at is are was be been have has had will would can we you
-your our i my it this that not no as if please dear hello hi regards best thanks thank kind sincerely
-mail email message news newsletter subject query account order invoice payment paid due amount bank
-statement transfer delivery package shipped tracking customer service meeting agenda minutes call
-project report draft review attached attachment file document contract insurance policy tax school
-parents class trip flight hotel booking travel ticket family birthday photo weekend today tomorrow
-monday tuesday wednesday thursday friday saturday sunday january march april may june july october
-update password login security offer sale discount unsubscribe list group team work office question
-der die das den dem des ein eine einen einem einer und oder von zu zum zur im in für auf mit aus bei
-ist sind war sein haben hat hatte wird werden würde kann können wir sie ihr ihre unser unsere ich mein
-es dies dass nicht kein als wenn bitte liebe lieber hallo guten tag grüße gruß freundlichen viele danke
-vielen dank nachricht neuigkeiten betreff anfrage konto bestellung rechnung zahlung bezahlt fällig
-betrag bank kontoauszug überweisung lieferung paket versendet sendung kunde kunden dienst besprechung
-termin protokoll anruf projekt bericht entwurf prüfung anhang anlage datei dokument vertrag kündigung
-versicherung steuer finanzamt schule eltern klasse ausflug flug hotel buchung reise karte familie
-geburtstag foto wochenende heute morgen montag dienstag mittwoch donnerstag freitag samstag sonntag
-januar märz april mai juni juli oktober aktualisierung passwort anmeldung sicherheit angebot rabatt
-abbestellen liste gruppe arbeit büro frage miete wohnung verein training spiel fußball müll strom gas
+your our i my it this that not no as if please dear hello hi regards best thanks thank kind
+sincerely mail email message news newsletter subject query account order invoice payment paid due
+amount bank statement transfer delivery package shipped tracking customer service meeting agenda
+minutes call project report draft review attached attachment file document contract insurance
+policy tax school parents class trip flight hotel booking travel ticket family birthday photo
+weekend today tomorrow monday tuesday wednesday thursday friday saturday sunday january march april
+may june july october update password login security offer sale discount unsubscribe list group
+team work office question der die das den dem des ein eine einen einem einer und oder von zu zum
+zur im in für auf mit aus bei ist sind war sein haben hat hatte wird werden würde kann können wir
+sie ihr ihre unser unsere ich mein es dies dass nicht kein als wenn bitte liebe lieber hallo guten
+tag grüße gruß freundlichen viele danke vielen dank nachricht neuigkeiten betreff anfrage konto
+bestellung rechnung zahlung bezahlt fällig betrag bank kontoauszug überweisung lieferung paket
+versendet sendung kunde kunden dienst besprechung termin protokoll anruf projekt bericht entwurf
+prüfung anhang anlage datei dokument vertrag kündigung versicherung steuer finanzamt schule eltern
+klasse ausflug flug hotel buchung reise karte familie geburtstag foto wochenende heute morgen
+montag dienstag mittwoch donnerstag freitag samstag sonntag januar märz april mai juni juli oktober
+aktualisierung passwort anmeldung sicherheit angebot rabatt abbestellen liste gruppe arbeit büro
+frage miete wohnung verein training spiel fußball müll strom gas
 """
 _ENDINGS = """
-s es en er e n em st t te ten ter ung ungen lich liche lichen heit keit isch ische schaft chen lein bar
-ing ed ly ion tion ions ment ness able al ers est ive ful less ity
+s es en er e n em st t te ten ter ung ungen lich liche lichen heit keit isch ische schaft chen lein
+bar ing ed ly ion tion ions ment ness able al ers est ive ful less ity
 """
 
 

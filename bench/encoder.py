@@ -1,0 +1,98 @@
+"""How many mails a second the encoder reads: float32 against bfloat16, by batch size.
+
+    python -m bench.encoder [--cache DIR] [--repeats 7] [--source bundled]
+
+Figures are medians of interleaved repeats, so that another load on the machine hits all
+settings alike; the ratio of two settings is the median of the ratios within each repeat.
+Mails are made of seeded random words and cut to exactly the length that is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from classifier.encoder import load_encoder
+from classifier.encoder.locate import bundled_directory
+
+WORDS = (
+    "Rechnung invoice Besprechung meeting Kontoauszug statement Bestellung order Lieferung "
+    "delivery Versicherung insurance Ausflug booking Reise flight angefügt attached bitte "
+    "please Grüße regards Kündigung contract Überweisung payment Termin newsletter"
+).split()
+LENGTHS = (128, 256)
+BATCHES = (1, 4, 8, 16, 32)
+PRECISIONS = ("float32", "bfloat16")
+MAILS = 32
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--source", default="bundled")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/encoder"))
+    parser.add_argument("--repeats", type=int, default=7)
+    options = parser.parse_args()
+    print(
+        f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, "
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}"
+    )
+    if options.source == "bundled":
+        with tempfile.TemporaryDirectory() as directory:
+            seconds = timed(lambda: bundled_directory(Path(directory)))
+        print(f"conversion of the bundled encoder: {seconds:.1f} s")
+    for length in LENGTHS:
+        compare(options.source, options.cache, length, options.repeats)
+
+
+def compare(source: str, cache: Path, length: int, repeats: int) -> None:
+    """All precisions and batch sizes at one length of mail."""
+    encoders = {}
+    for precision in PRECISIONS:
+        start = time.perf_counter()
+        encoders[precision] = load_encoder(
+            source, cache, "cpu", max_tokens=length, precision=precision
+        )
+        print(f"loading in {precision}: {time.perf_counter() - start:.1f} s")
+    texts = mails(MAILS, length)
+    times: dict[tuple[str, int], list[float]] = {}
+    for repeat in range(repeats + 1):
+        for precision, encoder in encoders.items():
+            for rows in BATCHES:
+                encoder.tokens_per_batch = rows * length
+                seconds = timed(partial(encoder.encode, texts))
+                if repeat:  # the first round warms up
+                    times.setdefault((precision, rows), []).append(seconds)
+    print(f"\n{length} tokens   mails a batch   float32 mails/s   bfloat16 mails/s   ratio")
+    for rows in BATCHES:
+        full, half = times["float32", rows], times["bfloat16", rows]
+        ratio = statistics.median(a / b for a, b in zip(full, half, strict=True))
+        speeds = (MAILS / statistics.median(full), MAILS / statistics.median(half))
+        print(f"{rows:26} {speeds[0]:17.1f} {speeds[1]:18.1f} {ratio:7.2f}")
+    print()
+
+
+def mails(count: int, length: int) -> list[str]:
+    """`count` texts of at least `length` tokens (a word is at least one)."""
+    generator = random.Random(7)  # noqa: S311 - not for secrets
+    return [" ".join(generator.choices(WORDS, k=length)) for _ in range(count)]
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Seconds of wall-clock time that `action` takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

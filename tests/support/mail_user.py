@@ -1,0 +1,138 @@
+"""A person with another mail program: the second client of the same account."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Protocol
+
+from imapclient import IMAPClient
+
+_APPENDUID = re.compile(rb"APPENDUID \d+ (\d+)")
+
+
+class User(Protocol):
+    """What a person does; `FakeServer` and `MailUser` both can."""
+
+    def append(
+        self,
+        folder: str,
+        content: bytes,
+        flags: Iterable[str] = (),
+        internal_date: datetime | None = None,
+    ) -> int:
+        """Put a message into a folder; returns its UID."""
+        ...
+
+    def move(self, folder: str, uids: Iterable[int], target: str) -> object:
+        """Move messages."""
+        ...
+
+    def copy(self, folder: str, uids: Iterable[int], target: str) -> object:
+        """Copy messages."""
+        ...
+
+    def delete(self, folder: str, uids: Iterable[int]) -> None:
+        """Flag messages \\Deleted and expunge them."""
+        ...
+
+    def flag(self, folder: str, uids: Iterable[int], *flags: str) -> None:
+        """Add flags."""
+        ...
+
+    def create(self, folder: str) -> None:
+        """Make a folder."""
+        ...
+
+    def remove(self, folder: str) -> None:
+        """Delete a folder and all that is in it."""
+        ...
+
+    def rename(self, folder: str, new_name: str) -> None:
+        """Rename a folder."""
+        ...
+
+    def close(self) -> None:
+        """Log out."""
+        ...
+
+
+class MailUser:
+    """`User` on a real server, over its own connection."""
+
+    def __init__(self, host: str, port: int, user: str, password: str) -> None:
+        self._client: Any = IMAPClient(host, port, ssl=False, timeout=20)
+        self._client.login(user, password)
+
+    def append(
+        self,
+        folder: str,
+        content: bytes,
+        flags: Iterable[str] = (),
+        internal_date: datetime | None = None,
+    ) -> int:
+        """APPEND; the UID comes from APPENDUID."""
+        answer = self._client.append(folder, content, tuple(flags), internal_date)
+        match = _APPENDUID.search(answer)
+        assert match is not None, "the test server does not tell APPENDUID"
+        return int(match[1])
+
+    def move(self, folder: str, uids: Iterable[int], target: str) -> None:
+        """UID MOVE, also where the server does not announce it."""
+        self._client.select_folder(folder)
+        self._client._command_and_check(
+            "move", ",".join(map(str, uids)), self._client._normalise_folder(target), uid=True
+        )
+
+    def move_by_copying(self, folder: str, uids: Iterable[int], target: str) -> None:
+        """COPY, flag, expunge: what older mail programs do."""
+        listed = list(uids)
+        self.copy(folder, listed, target)
+        self.delete(folder, listed)
+
+    def copy(self, folder: str, uids: Iterable[int], target: str) -> None:
+        """UID COPY."""
+        self._client.select_folder(folder)
+        self._client.copy(list(uids), target)
+
+    def delete(self, folder: str, uids: Iterable[int]) -> None:
+        """UID STORE and UID EXPUNGE."""
+        self._client.select_folder(folder)
+        listed = list(uids)
+        self._client.add_flags(listed, [b"\\Deleted"], silent=True)
+        self._client.expunge(listed)
+
+    def flag(self, folder: str, uids: Iterable[int], *flags: str) -> None:
+        """UID STORE +FLAGS."""
+        self._client.select_folder(folder)
+        self._client.add_flags(list(uids), flags, silent=True)
+
+    def create(self, folder: str) -> None:
+        """CREATE and SUBSCRIBE."""
+        self._client.create_folder(folder)
+        self._client.subscribe_folder(folder)
+
+    def remove(self, folder: str) -> None:
+        """DELETE; not while it is selected, which would end this connection."""
+        self._client.select_folder("INBOX", readonly=True)
+        self._client.delete_folder(folder)
+
+    def rename(self, folder: str, new_name: str) -> None:
+        """RENAME."""
+        self._client.select_folder("INBOX", readonly=True)
+        self._client.rename_folder(folder, new_name)
+
+    def empty(self) -> None:
+        """Delete every message of INBOX and every other folder."""
+        self._client.select_folder("INBOX")
+        self._client.add_flags("1:*", [b"\\Deleted"], silent=True)
+        self._client.expunge()
+        folders = self._client.list_folders()
+        for flags, _, name in sorted(folders, key=lambda line: line[2], reverse=True):
+            if name != "INBOX" and b"\\Noselect" not in flags:
+                self._client.delete_folder(name)
+
+    def close(self) -> None:
+        """LOGOUT."""
+        self._client.logout()
