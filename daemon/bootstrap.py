@@ -40,7 +40,7 @@ def build(config: Config, *, on_wait: Callable[[], None] = lambda: None) -> Appl
                 device=settings.model.device.value,
                 max_tokens=settings.model.max_tokens,
                 threads=settings.model.threads,
-                cache_dir=state_dir / "encoder",
+                cache_dir=settings.model.cache_dir,
                 models_dir=state_dir / "models",
             )
         ),

@@ -19,7 +19,11 @@ from daemon.config.toml import toml_value
 BEGIN = "<!-- begin: python -m daemon.config.docs -->"
 END = "<!-- end -->"
 
-_COMPUTED_DEFAULTS = {"dir": "`$XDG_STATE_HOME/inboxd`", "port": "`993` or `143`"}
+_COMPUTED_DEFAULTS = {
+    "dir": "`$XDG_STATE_HOME/inboxd`",
+    "cache_dir": "`$XDG_CACHE_HOME/inboxd`",
+    "port": "`993` or `143`",
+}
 
 
 def render_tables() -> str:

@@ -20,7 +20,7 @@ from daemon.config.environment import (
     read_environment,
 )
 from daemon.config.faults import faults_of, unknown_key
-from daemon.config.settings import Settings
+from daemon.config.settings import AccountSettings, Settings
 from daemon.errors import ConfigError, ConfigFault
 
 SYSTEM_CONFIG = Path("/etc/inboxd/config.toml")
@@ -55,6 +55,17 @@ def load_config(path: Path | None = None) -> Config:
         raise _error(found, faults)
     base = found.parent if found is not None else Path.cwd()
     return Config(_with_absolute_paths(settings, base.absolute()), found)
+
+
+def read_account(answers: Mapping[str, Any]) -> AccountSettings:
+    """One account's settings from values such as the answers to `inboxd init`.
+
+    Raises `ConfigError` with every fault in them.
+    """
+    try:
+        return AccountSettings(**answers)
+    except ValidationError as error:
+        raise _error(None, faults_of(AccountSettings, error, {})) from error
 
 
 def find_config(path: Path | None = None) -> Path | None:
@@ -166,7 +177,12 @@ def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
         for name, account in settings.accounts.items()
     }
     state = settings.state.model_copy(update={"dir": base / settings.state.dir})
-    model = settings.model.model_copy(update={"encoder": _encoder(settings.model.encoder, base)})
+    model = settings.model.model_copy(
+        update={
+            "encoder": _encoder(settings.model.encoder, base),
+            "cache_dir": base / settings.model.cache_dir,
+        }
+    )
     return settings.model_copy(update={"state": state, "model": model, "accounts": accounts})
 
 

@@ -82,13 +82,28 @@ def default_state_dir() -> Path:
 
     A user without a home directory (a container's, a system service's) gets `/var/lib/inboxd`.
     """
-    base = os.environ.get("XDG_STATE_HOME", "")
+    return _xdg_dir("XDG_STATE_HOME", ".local/state", Path("/var/lib/inboxd"))
+
+
+def default_cache_dir() -> Path:
+    """systemd's `$CACHE_DIRECTORY`, `$XDG_CACHE_HOME/inboxd`, or `~/.cache/inboxd`.
+
+    A user without a home directory gets `/var/cache/inboxd`.
+    """
+    directory = os.environ.get("CACHE_DIRECTORY", "").split(":")[0]
+    if Path(directory).is_absolute():
+        return Path(directory)
+    return _xdg_dir("XDG_CACHE_HOME", ".cache", Path("/var/cache/inboxd"))
+
+
+def _xdg_dir(variable: str, below_home: str, without_home: Path) -> Path:
+    base = os.environ.get(variable, "")
     if Path(base).is_absolute():
         return Path(base) / "inboxd"
     try:
-        return Path.home() / ".local" / "state" / "inboxd"
+        return Path.home() / below_home / "inboxd"
     except RuntimeError:
-        return Path("/var/lib/inboxd")
+        return without_home
 
 
 def default_port(values: dict[str, Any]) -> int:
@@ -119,6 +134,11 @@ class ModelSettings(Section):
     """The BERT that turns text into numbers: "bundled" (multilingual-e5-small, comes with the
     installation), the id of a model on the Hugging Face hub, or a directory (a path that begins
     with /, ./, ../ or ~)."""
+
+    cache_dir: FilePath = Field(default_factory=default_cache_dir, examples=["/var/cache/inboxd"])
+    """Directory for the bundled encoder in the form that inboxd loads, about 250 MB, made at the
+    first use. It may be shared and may be deleted while inboxd is stopped. By default
+    $XDG_CACHE_HOME/inboxd, which is mostly ~/.cache/inboxd."""
 
     device: Device = Device.AUTO
     """Where the encoder computes. "auto" takes a GPU when there is one."""
@@ -159,9 +179,9 @@ class TrainingSettings(Section):
     newest_per_folder: Whole = Field(500, ge=1, le=100_000)
     """How many of the newest mails of each folder are read for learning."""
 
-    max_examples: Whole = Field(20_000, ge=10, le=1_000_000)
-    """How many examples per account the classifier is fitted to at most; the oldest are left
-    out."""
+    max_examples: Whole = Field(6000, ge=10, le=20_000)
+    """How many examples per account the classifier is fitted to at most. Of more, the newest are
+    taken, balanced over the folders. Twice as many need four times the memory (6000: 150 MB)."""
 
 
 class LoggingSettings(Section):
