@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classifier.features import Block, Features, named_features
+from classifier.features import Features, block_of, named_features
 from classifier.mail import Mail
 from classifier.model import MailClassifier
-from classifier.space import BLOCK_SHIFT, Rows
+from classifier.space import Rows
 from classifier.text import prepare
 
 MEANING = "meaning"
@@ -86,7 +86,7 @@ def _sparse(
     found: list[Contribution] = []
     nameless: defaultdict[str, float] = defaultdict(float)
     for key, share in zip(rows.keys[known].tolist(), shares.tolist(), strict=True):
-        block = Block(key >> BLOCK_SHIFT).name.lower()
+        block = block_of(key).name.lower()
         if key in names:
             found.append(Contribution(names[key], block, share))
         else:

@@ -104,6 +104,7 @@ _DEVICE = (
     "diese nachricht wurde von meinem ",
     "envoyé de mon ",
 )
+_UUENCODED = re.compile(r"begin [0-7]{3} [^\s.]{1,60}\.\w{1,10}\s?$")
 _ARMOUR = ("-----begin pgp signature", "-----begin pgp public key", "-----begin pgp message")
 
 
@@ -141,10 +142,10 @@ def _without_armour(lines: Sequence[str]) -> list[str]:
     for line in lines:
         start = line[:40].rstrip().lower()
         if closing:
-            closing = "" if start.startswith(closing) else closing
+            closing = "" if start[:12] == closing else closing
         elif start.startswith(_ARMOUR):
             closing = "-----end pgp"
-        elif start.startswith("begin ") and start[6:9].isdigit():
+        elif _UUENCODED.match(line[:_LOOKED_AT]):
             closing = "end"
         elif not start.startswith(("-----begin pgp", "hash: sha")):
             kept.append(line)

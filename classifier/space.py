@@ -21,7 +21,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from classifier.features import Block, Features
+from classifier.features import HASH_BITS, Block, Features
 
 Floats = npt.NDArray[np.float32]
 Keys = npt.NDArray[np.uint32]
@@ -29,8 +29,6 @@ Integers = npt.NDArray[np.int64]
 
 _Kind = TypeVar("_Kind", bound=np.generic)
 
-BLOCK_SHIFT = 29
-"""The top three bits of a feature's key name its block."""
 BLOCK_COUNT = 8
 
 
@@ -147,7 +145,7 @@ class FeatureSpace:
         self, keys: Keys, values: npt.NDArray[np.floating], owners: Integers, total: int
     ) -> npt.NDArray[np.float64]:
         """[nnz] √weight of the block ÷ length of the mail's part in that block."""
-        blocks = (keys >> np.uint32(BLOCK_SHIFT)).astype(np.int64)
+        blocks = (keys >> np.uint32(HASH_BITS)).astype(np.int64)
         cells = owners * BLOCK_COUNT + blocks
         squares = np.bincount(cells, weights=values**2, minlength=total * BLOCK_COUNT)
         # Cells without any feature divide by zero, but no value ever looks at them.

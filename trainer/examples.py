@@ -14,8 +14,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from classifier.features import Block, Features
-from classifier.space import BLOCK_SHIFT
+from classifier.features import HASH_BITS, Block, Features
 
 NEAR_DUPLICATE = 0.9
 """Jaccard similarity of the word sets from which on two mails count as one text."""
@@ -219,7 +218,7 @@ def _quota(sizes: Counter[str], limit: int) -> int:
 
 
 def _words(features: Features) -> npt.NDArray[np.uint32]:
-    blocks = features.indices >> np.uint32(BLOCK_SHIFT)
+    blocks = features.indices >> np.uint32(HASH_BITS)
     return np.asarray(features.indices[blocks == Block.WORDS])
 
 
@@ -228,7 +227,7 @@ def _signature(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
     if not len(words):
         return np.zeros(_HASHES, dtype=np.uint64)
     factors, summands = _functions()
-    low = (words & np.uint32((1 << BLOCK_SHIFT) - 1)).astype(np.uint64)
+    low = (words & np.uint32((1 << HASH_BITS) - 1)).astype(np.uint64)
     values = (low[None, :] * factors[:, None] + summands[:, None]) % np.uint64(_MERSENNE)
     return np.asarray(values.min(axis=1))
 

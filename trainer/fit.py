@@ -39,6 +39,9 @@ class FitSettings:
     `ridge_lambda`: strength of the regularisation; flat between 0.01 and 0.1.
     `max_examples`: more are thinned out, newest and balanced over the labels first. The dual
     form needs n² floats of memory and n³/3 operations: 144 MB and about 2 s at 6,000.
+    `rare_words_up_to`: from more mails on, words and character n-grams of a single mail get no
+    weight, which makes the model a third of the size (measured: no more mails go wrong from
+    1,500 mails on, 4 % more at 500).
     `calibration_window`: how many of the last past predictions calibrate and set thresholds.
     `held_out`: how many of the newest leave-one-out predictions are kept for the gate.
     """
@@ -46,6 +49,7 @@ class FitSettings:
     ridge_lambda: float = 0.03
     blocks: BlockWeights = field(default_factory=BlockWeights)
     max_examples: int = 6000
+    rare_words_up_to: int = 1500
     calibration_window: int = 800
     held_out: int = 1000
     thresholds: ThresholdSettings = field(default_factory=ThresholdSettings)
@@ -151,7 +155,7 @@ def fit(
     goal = Goal(target_precision, dict(folder_targets or {}), chosen.thresholds)
     tuned = tune(past[window], head.labels, count_by_label(learnt), goal)
     model = assemble(
-        head.weights(),
+        head.weights(rare_words=len(learnt) <= chosen.rare_words_up_to),
         LabelSet.of(tuple(head.labels), label_names),
         tuned,
         encoder=encoder or {},

@@ -93,16 +93,26 @@ class Design:
             self._merged()
             self._merged_deep()
 
+    def frequencies(self) -> Integers:
+        """[a] in how many rows each feature occurs, in the order of `primal`'s keys."""
+        counts = np.bincount(self._merged().indices, minlength=self.column_count)
+        return counts[self._order()]
+
     def primal(self, alpha: Floats) -> tuple[Keys, Floats, Floats]:
         """Xᵀα: ascending keys [a], wide weights [a, C], deep weights [C, hidden]."""
         wide = np.asarray(self._merged().T @ alpha, dtype=np.float32)
         deep = np.asarray(alpha.T @ self._merged_deep(), dtype=np.float32)
-        if not self._later:
-            return self._active, wide, deep
+        order = self._order()
+        return self._keys()[order], wide[order], deep
+
+    def _keys(self) -> Keys:
+        """[a] keys in the order of the columns."""
         later = np.fromiter(self._later, dtype=np.uint32, count=len(self._later))
-        keys = np.concatenate([self._active, later])
-        order = np.argsort(keys)
-        return keys[order], wide[order], deep
+        return np.concatenate([self._active, later])
+
+    def _order(self) -> Integers | slice:
+        """Columns by ascending key."""
+        return np.argsort(self._keys()) if self._later else slice(None)
 
     def _columns(self, rows: Rows, *, number: bool = True) -> Integers:
         """[nnz] column numbers. Features not seen so far: the next ones, or −1."""

@@ -10,6 +10,8 @@ from daemon.cli.context import AccountOption, JsonOption, application, one_accou
 from daemon.cli.output import console, percent, print_json, table, when
 
 if TYPE_CHECKING:
+    from daemon.use_cases.application import Application
+    from daemon.use_cases.explain import Reasons
     from daemon.use_cases.history import Explanation
     from daemon.use_cases.status import AccountState
 
@@ -22,7 +24,10 @@ def register(cli: typer.Typer) -> None:
     """Add this module's commands."""
     cli.command("status", epilog="Example: inboxd status --json")(status)
     cli.command("history", epilog="Example: inboxd history --since 2d --action suggested")(history)
-    cli.command("why", epilog="Examples: inboxd why 42 · inboxd why '<id@example.org>'")(why)
+    cli.command(
+        "why",
+        epilog="Examples: inboxd why 42 · inboxd why 42 --words · inboxd why '<id@example.org>'",
+    )(why)
     cli.command(
         "undo", epilog="Examples: inboxd undo 42 43 · inboxd undo --last 5 · inboxd undo --since 1h"
     )(undo)
@@ -112,18 +117,38 @@ def history(
 
 def why(
     message: Annotated[str, typer.Argument(help="Number from history, or a Message-ID.")],
+    words: Annotated[
+        bool,
+        typer.Option(
+            "--words", help="Fetch the mail and name the words, senders and lists that counted."
+        ),
+    ] = False,
     account: AccountOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say why a mail lies where it lies: probabilities, threshold, model, rule, your moves."""
-    from daemon.use_cases.history import why as explain  # noqa: PLC0415
+    from daemon.use_cases.history import why as read_why  # noqa: PLC0415
 
     with application() as app:
-        found = explain(app, account, message)
+        found = read_why(app, account, message)
+        reasons = _reasons(app, found) if words else None
     if as_json:
-        print_json(found)
-    else:
-        _print_explanation(found)
+        print_json({"decision": found, "reasons": reasons} if words else found)
+        return
+    _print_explanation(found)
+    if reasons is not None:
+        table(
+            f"What speaks for {reasons.folder} ({percent(reasons.probability)}), "
+            f"model {reasons.model}",
+            ("kind", "what", "#weight (logits)"),
+            [(r.kind, r.name or "(as a whole)", f"{r.weight:+.2f}") for r in reasons.reasons],
+        )
+
+
+def _reasons(app: Application, found: Explanation) -> Reasons:
+    from daemon.use_cases.explain import explain  # noqa: PLC0415 - loads torch
+
+    return explain(app, found.account, str(found.message))
 
 
 def _print_explanation(found: Explanation) -> None:

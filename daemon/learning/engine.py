@@ -180,6 +180,23 @@ class ModelJudge:
             verdicts.append(Verdict(ranked, decision.threshold, decision.moves, reason))
         return verdicts
 
+    def explain(
+        self, mail: Mail, parent: int | None
+    ) -> tuple[Verdict, list[tuple[str, str, float]]]:
+        """The verdict on one mail, and (kind, name, logits) of what spoke for its folder."""
+        from classifier.explain import contributions  # noqa: PLC0415 - loads torch
+
+        features = self._featurizer.features([mail])[0]
+        verdict = self.verdicts([features.to_bytes()], [parent])[0]
+        found = contributions(
+            self.model,
+            mail,
+            features,
+            label_key(verdict.folder_id),
+            parent=_parent_label(parent),
+        )
+        return verdict, [(each.block, each.name, each.weight) for each in found]
+
 
 def _parent_label(parent: int | None) -> str | None:
     if parent is None:

@@ -155,7 +155,12 @@ def _record_success(app: Application, name: str, report: CycleReport) -> None:
 
 def _log(report: CycleReport) -> None:
     observation, sorted_ = report.observation, report.sorted
-    log.info(
+    quiet = not (
+        (observation and (observation.noticed or observation.delivered))
+        or (sorted_ and sorted_.seen)
+        or report.refit
+    )
+    (log.debug if quiet else log.info)(
         "cycle.done",
         account=report.account,
         lessons=observation.lessons if observation else 0,

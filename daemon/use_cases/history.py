@@ -42,18 +42,14 @@ class PersonMove:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All that is known about one mail: where it lies, what was decided, what people did.
+    """All that is known about one mail: where it lies, what was decided, what people did."""
 
-    `contributions` are (name, kind, logit) of the features that spoke for or against the
-    folder; they need the mail's text and are empty unless it was fetched again.
-    """
-
+    account: str
     entry: HistoryEntry | None
     message: int
     lies_in: tuple[str, ...]
     kept: bool
     person_moves: tuple[PersonMove, ...]
-    contributions: tuple[tuple[str, str, float], ...] = ()
 
 
 def history(
@@ -118,6 +114,7 @@ def why(app: Application, name: str | None, reference: str) -> Explanation:
             decision = work.decisions.of_message(message.id)
             placements = work.placements.of_message(message.id)
             return Explanation(
+                account=account_name,
                 entry=entry_of(account_name, decision) if decision is not None else None,
                 message=message.id,
                 lies_in=tuple(p.folder.name for p in placements),

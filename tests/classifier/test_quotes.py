@@ -111,6 +111,7 @@ def test_the_advertisement_of_a_device_goes(line: str) -> None:
     [
         "Am 5. Mai kommt der Handwerker.\nBitte sei da.",
         "From the start: we have three options.\nTo: decide.",
+        "begin 2024 with us\nand save",
         "Von meinem Bruder habe ich nichts gehört.",
         "He wrote: nothing.\nI wrote a lot.",
         "Auf dieser Seite: die Preise",

@@ -5,7 +5,6 @@ Every test gets an account of its own. Servers are started once, when the first 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -31,14 +30,19 @@ _FAKES: dict[str, Callable[[], FakeServer]] = {
     "fake-no-move": lambda: FakeServer(hidden=("MOVE",), server_ids=None),
     "fake-bare": lambda: FakeServer(hidden=_BARE_HIDDEN),
 }
+_ACCOUNTS = {f"user{number}": "secret" for number in range(300)}
 _DOVECOTS: dict[str, Callable[[], Dovecot]] = {
-    "dovecot": Dovecot,
-    "dovecot-mdbox": lambda: Dovecot(mailbox_format="mdbox"),
+    "dovecot": lambda: Dovecot(users=_ACCOUNTS),
+    "dovecot-mdbox": lambda: Dovecot(users=_ACCOUNTS, mailbox_format="mdbox"),
     "dovecot-namespace": lambda: Dovecot(
-        separator=".", prefix="INBOX.", mailbox_format="maildir++", special_use=False
+        users=_ACCOUNTS,
+        separator=".",
+        prefix="INBOX.",
+        mailbox_format="maildir++",
+        special_use=False,
     ),
-    "dovecot-no-move": lambda: Dovecot(hidden=("MOVE",)),
-    "dovecot-bare": lambda: Dovecot(hidden=_BARE_HIDDEN),
+    "dovecot-no-move": lambda: Dovecot(users=_ACCOUNTS, hidden=("MOVE",)),
+    "dovecot-bare": lambda: Dovecot(users=_ACCOUNTS, hidden=_BARE_HIDDEN),
 }
 
 LIMITS = {
@@ -81,17 +85,16 @@ class Servers:
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
-        self._dovecots: dict[str, Dovecot] = {}
+        self._dovecots: dict[str, tuple[Dovecot, Iterator[str]]] = {}
         self._pymap: PymapServer | None = None
-        self._accounts = itertools.count()
 
     def dovecot(self, name: str) -> tuple[Dovecot, str]:
-        """A Dovecot and a new account on it."""
+        """A Dovecot and an account on it that no test has used."""
         if name not in self._dovecots:
-            self._dovecots[name] = self._stack.enter_context(_DOVECOTS[name]())
-        server, account = self._dovecots[name], f"user{next(self._accounts)}"
-        server.add_user(account, "secret")
-        return server, account
+            server = self._stack.enter_context(_DOVECOTS[name]())
+            self._dovecots[name] = server, iter(server.users)
+        server, accounts = self._dovecots[name]
+        return server, next(accounts)
 
     def pymap(self) -> PymapServer:
         """pymap has one account: `empty_account` clears it for the next test."""

@@ -147,16 +147,6 @@ class Dovecot:
         self._process.wait()
         self._process = None
 
-    def add_user(self, user: str, password: str) -> None:
-        """A new, empty account on the running server."""
-        home = self.root / "home" / user
-        home.mkdir()
-        uid, gid = (os.geteuid(), os.getegid()) if os.geteuid() else (_NOBODY, _NOBODY)
-        os.chown(home, uid, gid)
-        with (self.root / "users").open("a") as users:
-            users.write(f"{user}:{{PLAIN}}{password}:{uid}:{gid}::{home}::\n")
-        self.users[user] = password
-
     def session_processes(self, user: str = "") -> list[int]:
         """Process ids of the logged-in IMAP sessions (of `user`)."""
         sessions = []
@@ -190,8 +180,15 @@ class Dovecot:
         self.root.chmod(0o755)
         for name in ("run", "state", "home", "log"):
             (self.root / name).mkdir()
-        for user, password in list(self.users.items()):
-            self.add_user(user, password)
+        uid, gid = (os.geteuid(), os.getegid()) if os.geteuid() else (_NOBODY, _NOBODY)
+        lines = []
+        for user, password in self.users.items():
+            home = self.root / "home" / user
+            home.mkdir()
+            os.chown(home, uid, gid)
+            lines.append(f"{user}:{{PLAIN}}{password}:{uid}:{gid}::{home}::\n")
+        # All at once: Dovecot looks at most once a second whether this file has grown.
+        (self.root / "users").write_text("".join(lines))
         _write_certificate(self.root)
         (self.root / "dovecot.conf").write_text(self._configuration())
 

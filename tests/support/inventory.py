@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import imaplib
+import itertools
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -81,11 +82,10 @@ def _messages(connection: imaplib.IMAP4, folder: bytes) -> tuple[StoredMessage, 
     _ok(connection.select(f'"{escaped}"', readonly=True))
     answer = _ok(connection.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE BODY.PEEK[])"))
     messages = []
-    for start, following in zip(answer, [*answer[1:], b""], strict=True):
+    for start, end in itertools.pairwise(answer):
         if isinstance(start, tuple):
             # Attributes may stand before the literal or after it.
-            attributes = start[0] + b" " + (following if isinstance(following, bytes) else b"")
-            messages.append(_message(attributes, start[1]))
+            messages.append(_message(start[0] + b" " + end, start[1]))
     return tuple(messages)
 
 
