@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.features import HASH_BITS, Block, Features
+from classifier.labels import LEAVE
 from classifier.space import BlockWeights, FeatureSpace
 from trainer.calibration import Past
 from trainer.errors import ModelNotTrainable
@@ -112,13 +113,13 @@ class Head:
 
 
 def check_trainable(examples: Sequence[Example]) -> None:
-    """Raise `ModelNotTrainable` unless there are at least two labels, one of them a folder."""
+    """Raise `ModelNotTrainable` unless there are at least two labels."""
     labels = {one.label for one in examples}
     if not labels:
         raise ModelNotTrainable("There is no filed mail to learn from.")
+    if labels == {LEAVE}:
+        raise ModelNotTrainable("All that is known is what should stay in the inbox.")
     if len(labels) == 1:
-        raise ModelNotTrainable(
-            f"All {len(examples)} mails to learn from have the same place: nothing to tell apart."
-        )
+        raise ModelNotTrainable("All filed mail lies in the same place: nothing to tell apart.")
     if any(not one.weight > 0 for one in examples):
         raise ValueError("example weights must be positive")

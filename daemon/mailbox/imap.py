@@ -58,7 +58,6 @@ class ImapMailbox:
     def __init__(self, wire: Wire, capabilities: Capabilities) -> None:
         self._wire = wire
         self._capabilities = capabilities
-        self._selection: Selection | None = None
         self._reported: dict[str, tuple[int, int, int]] = {}
 
     @classmethod
@@ -89,7 +88,7 @@ class ImapMailbox:
     def status(self, folder: str) -> FolderStatus:
         """STATUS (RFC 3501, 6.3.10). Raises `FolderMissing`."""
         if self._open_selection(folder) is not None:
-            # RFC 3501 leaves open what STATUS says of the selected folder before a NOOP.
+            # STATUS of the selected folder tells what the session has seen so far (Dovecot).
             self._wire.noop()
         items = ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]
         if self._capabilities.condstore:
@@ -133,7 +132,7 @@ class ImapMailbox:
     def snapshot(self, folder: str) -> FolderSnapshot:
         """EXAMINE and UID SEARCH UNDELETED. Raises `FolderMissing`."""
         # Always anew: an open folder does not tell its UIDNEXT again.
-        selection = self._select(folder, writable=False)
+        selection = self._wire.select(folder, writable=False)
         uid_next = self._uid_next(selection)
         uids = self._undeleted(selection, uid_next)
         self._report(folder, selection.uid_validity, uid_next, selection.messages)
@@ -284,7 +283,7 @@ class ImapMailbox:
         if not self._capabilities.idle:
             raise CapabilityMissing("The server has no IDLE.")
         deadline = time.monotonic() + seconds
-        selection = self._select(folder, writable=False)
+        selection = self._wire.select(folder, writable=False)
         now = (selection.uid_validity, self._uid_next(selection), selection.messages)
         if self._reported.get(_key(folder), now) != now:
             return True
@@ -295,7 +294,6 @@ class ImapMailbox:
 
     def close(self) -> None:
         """LOGOUT, best effort; never raises."""
-        self._selection = None
         self._wire.close()
 
     # The selected folder -------------------------------------------------------------------
@@ -304,11 +302,11 @@ class ImapMailbox:
         """The folder, selected and up to date; `FolderChanged` when UIDVALIDITY is another."""
         selection = self._open_selection(folder)
         if selection is None or (writable and not selection.writable):
-            selection = self._select(folder, writable=writable)
+            selection = self._wire.select(folder, writable=writable)
         elif selection.uid_validity != uid_validity:
             # The caller may be right, and this session look at a folder of the same name that
             # was deleted since.
-            selection = self._select(folder, writable=writable)
+            selection = self._wire.select(folder, writable=writable)
         else:
             # A session sees new messages only after a command has told it of them; without
             # this they would pass for messages that no longer exist.
@@ -318,15 +316,8 @@ class ImapMailbox:
         return selection
 
     def _open_selection(self, folder: str) -> Selection | None:
-        if self._selection is not None and _key(self._selection.folder) == _key(folder):
-            return self._selection
-        return None
-
-    def _select(self, folder: str, *, writable: bool) -> Selection:
-        self._selection = None  # a refused SELECT leaves no folder open
-        selection = self._wire.select(folder, writable=writable)
-        self._selection = selection
-        return selection
+        selection = self._wire.selection
+        return selection if selection and _key(selection.folder) == _key(folder) else None
 
     def _report(self, folder: str, uid_validity: int, uid_next: int, messages: int) -> None:
         self._reported[_key(folder)] = (uid_validity, uid_next, messages)

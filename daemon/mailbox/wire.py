@@ -72,6 +72,8 @@ class Wire:
         self._imap: Any = client._imap  # noqa: SLF001
         self._timeout = timeout
         self._dead = False
+        self.selection: Selection | None = None
+        """The folder that is open on the server, None when none is."""
         # Folder names are en- and decoded here: imapclient fails a whole LIST for one bad name.
         client.folder_encode = False
         client.normalise_times = False
@@ -173,11 +175,12 @@ class Wire:
 
     def select(self, folder: str, *, writable: bool) -> Selection:
         """SELECT or EXAMINE. Raises `FolderMissing`."""
+        self.selection = None  # a refused SELECT leaves no folder open
         with folder_errors(), self._command("SELECT"):
             answer = self._client.select_folder(encode_utf7(folder), readonly=not writable)
             flags = answer.get(b"PERMANENTFLAGS")
             uid_next = answer.get(b"UIDNEXT")
-            return Selection(
+            self.selection = Selection(
                 folder=folder,
                 writable=writable,
                 uid_validity=int(answer[b"UIDVALIDITY"]),
@@ -185,6 +188,7 @@ class Wire:
                 messages=int(answer[b"EXISTS"]),
                 deletable=flags is None or DELETED in flags,
             )
+        return self.selection
 
     def status(self, folder: str, items: Sequence[str]) -> dict[str, int]:
         """STATUS, item to number; items that the server leaves out are missing.

@@ -7,7 +7,7 @@ when it disappears, and comes back to life when a folder of that name exists aga
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -58,21 +58,28 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FolderChanges:
-    """What `sync_folders` found; names for logs and notices."""
+    """What `apply_folders` changed; names for logs and notices."""
 
     appeared: tuple[str, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
     disappeared: tuple[str, ...] = ()
 
 
-def sync_folders(
-    work: UnitOfWork,
-    mailbox: Mailbox,
-    account: Account,
-    patterns: FolderPatterns,
-    now: datetime,
-) -> FolderChanges:
-    """Bring the stored folders in line with LIST. Raises `FolderMissing` without an inbox."""
+@dataclass(frozen=True, slots=True)
+class FolderView:
+    """The server's folders against the stored ones: `roles` by name, `renamed` folder ids with
+    their new names, `gone` folder ids, names that `appeared`."""
+
+    roles: Mapping[str, Role]
+    renamed: Mapping[int, str]
+    gone: frozenset[int]
+    appeared: tuple[str, ...]
+
+
+def look_at_folders(
+    work: UnitOfWork, mailbox: Mailbox, account: Account | None, patterns: FolderPatterns
+) -> FolderView:
+    """Compare LIST with the stored folders; reads only. Raises `FolderMissing` without inbox."""
     roles = {
         info.name: role for info in mailbox.folders() if (role := patterns.role(info)) is not None
     }
@@ -82,31 +89,44 @@ def sync_folders(
             next_step="Set [accounts.NAME.folders] inbox to an existing folder; inboxd check "
             "lists them.",
         )
-    known = {folder.name: folder for folder in work.folders.of(account)}
-    new_names = [name for name in roles if name not in known]
-    missing = [folder for name, folder in known.items() if name not in roles]
-    renamed = _apply_renames(work, mailbox, missing, new_names)
-    gone = [folder for folder in missing if folder not in {f for f, _ in renamed}]
-    for folder in gone:
-        _retire(work, folder, now)
-    taken = {folder.name for folder, _ in renamed}
-    appeared = [name for name in new_names if name not in taken]
-    for name in appeared:
-        _revive_or_add(work, account, name, roles[name])
-    for folder in work.folders.of(account):
-        folder.role = roles[folder.name]
-    return FolderChanges(
-        tuple(appeared),
-        tuple((old, folder.name) for folder, old in renamed),
-        tuple(folder.name for folder in gone),
+    stored = {f.name: f for f in work.folders.of(account)} if account is not None else {}
+    new_names = [name for name in roles if name not in stored]
+    missing = [folder for name, folder in stored.items() if name not in roles]
+    renamed = _find_renames(work, mailbox, missing, new_names)
+    return FolderView(
+        roles=roles,
+        renamed=renamed,
+        gone=frozenset(f.id for f in missing if f.id not in renamed),
+        appeared=tuple(name for name in new_names if name not in renamed.values()),
     )
 
 
-def _apply_renames(
+def apply_folders(
+    work: UnitOfWork, account: Account, view: FolderView, now: datetime
+) -> FolderChanges:
+    """Bring the stored folders in line with what was seen."""
+    renamed = []
+    gone = []
+    for folder in work.folders.of(account):
+        if folder.id in view.renamed:
+            renamed.append((folder.name, view.renamed[folder.id]))
+            folder.name = view.renamed[folder.id]
+        elif folder.id in view.gone:
+            gone.append(folder.name)
+            _retire(work, folder, now)
+    for name in view.appeared:
+        _revive_or_add(work, account, name, view.roles[name])
+    work.flush()
+    for folder in work.folders.of(account):
+        folder.role = view.roles[folder.name]
+    return FolderChanges(view.appeared, tuple(renamed), tuple(gone))
+
+
+def _find_renames(
     work: UnitOfWork, mailbox: Mailbox, missing: Sequence[Folder], new_names: Sequence[str]
-) -> list[tuple[Folder, str]]:
-    """Rename rows whose messages are found under a new name; returns (row, old name)."""
-    renamed: list[tuple[Folder, str]] = []
+) -> dict[int, str]:
+    """Missing folders whose messages are found under exactly one new name."""
+    renamed: dict[int, str] = {}
     free = list(new_names)
     for folder in missing:
         if folder.uid_validity is None:
@@ -114,8 +134,7 @@ def _apply_renames(
         present = work.placements.present_in(folder)
         found = [name for name in free if _is_renamed(mailbox, folder, present, name)]
         if len(found) == 1:
-            renamed.append((folder, folder.name))
-            folder.name = found[0]
+            renamed[folder.id] = found[0]
             free.remove(found[0])
     return renamed
 

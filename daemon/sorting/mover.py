@@ -23,7 +23,7 @@ from itertools import groupby
 import structlog
 
 from daemon.errors import CommandRefused, FolderChanged, FolderMissing
-from daemon.mailbox.port import Mailbox, MessageIdentity
+from daemon.mailbox.port import FolderStatus, Mailbox, MessageIdentity
 from daemon.store import Store, UnitOfWork
 from daemon.store.tables import (
     Account,
@@ -73,36 +73,51 @@ class MoveReport:
         self.failed += other.failed
 
 
+def look_at_targets(mailbox: Mailbox, folders: Iterable[Folder]) -> dict[int, FolderStatus]:
+    """STATUS of each folder that mail is to be moved into, by folder id; before `plan`.
+
+    A folder that has just disappeared is left out.
+    """
+    found: dict[int, FolderStatus] = {}
+    for folder in folders:
+        if folder.id not in found:
+            try:
+                found[folder.id] = mailbox.status(folder.name)
+            except FolderMissing:
+                log.warning("moves.target_missing", folder=folder.id)
+    return found
+
+
 def plan(
     work: UnitOfWork,
-    mailbox: Mailbox,
     account: Account,
     requests: Sequence[MoveRequest],
+    targets: Mapping[int, FolderStatus],
     now: datetime,
 ) -> list[Move]:
-    """Write the moves down. The caller commits, and only then executes them."""
+    """Write the moves down. The caller commits, and only then executes them.
+
+    `targets` is what `look_at_targets` found, for every target of the requests.
+    """
     moves = []
-    by_target = sorted(requests, key=lambda r: r.target.id)
-    for _, group in groupby(by_target, key=lambda r: r.target.id):
-        some = list(group)
-        status = mailbox.status(some[0].target.name)
-        for request in some:
-            move = Move(
-                account_id=account.id,
-                decision=request.decision,
-                message=request.placement.message,
-                kind=request.kind,
-                state=MoveState.PLANNED,
-                source_folder=request.placement.folder,
-                source_uid_validity=request.placement.uid_validity,
-                source_uid=request.placement.uid,
-                target_folder=request.target,
-                target_uid_validity=status.uid_validity,
-                target_uid_next=status.uid_next,
-                planned_at=now,
-            )
-            work.moves.add(move)
-            moves.append(move)
+    for request in requests:
+        status = targets[request.target.id]
+        move = Move(
+            account_id=account.id,
+            decision=request.decision,
+            message=request.placement.message,
+            kind=request.kind,
+            state=MoveState.PLANNED,
+            source_folder=request.placement.folder,
+            source_uid_validity=request.placement.uid_validity,
+            source_uid=request.placement.uid,
+            target_folder=request.target,
+            target_uid_validity=status.uid_validity,
+            target_uid_next=status.uid_next,
+            planned_at=now,
+        )
+        work.moves.add(move)
+        moves.append(move)
     work.flush()
     return moves
 
@@ -119,7 +134,7 @@ def execute(store: Store, mailbox: Mailbox, account_name: str, clock: Clock) -> 
         moves = work.moves.planned(account) if account is not None else []
     for batch in _batches(moves):
         refusal = _send(mailbox, batch)
-        report.add(settle(store, mailbox, [m.id for m in batch], clock(), refusal=refusal))
+        report.add(settle(store, mailbox, batch, clock(), refusal=refusal))
     return report
 
 
@@ -131,7 +146,7 @@ def reconcile(store: Store, mailbox: Mailbox, account_name: str, clock: Clock) -
     report = MoveReport.empty()
     for batch in _batches(moves):
         log.info("moves.reconcile", account=account_name, moves=len(batch))
-        report.add(settle(store, mailbox, [m.id for m in batch], clock(), refusal=None))
+        report.add(settle(store, mailbox, batch, clock(), refusal=None))
     return report
 
 
@@ -180,32 +195,28 @@ def _copy_and_expunge(mailbox: Mailbox, batch: Sequence[Move]) -> None:
 
 
 def settle(
-    store: Store, mailbox: Mailbox, move_ids: Sequence[int], now: datetime, refusal: str | None
+    store: Store, mailbox: Mailbox, batch: Sequence[Move], now: datetime, refusal: str | None
 ) -> MoveReport:
-    """Look where each message of one batch is, and record it."""
+    """Look where each message of one batch is, and record it.
+
+    The looking is done before the write transaction begins.
+    """
+    remaining = _still_in_source(mailbox, batch)
+    arrived = _find_arrivals(mailbox, batch)
+    doubled = [m for m in batch if m.id in arrived and m.source_uid in remaining]
+    if doubled and mailbox.capabilities.uidplus:
+        # A server killed in mid-MOVE leaves the message in both folders, and so does a COPY
+        # whose EXPUNGE did not come: the copy is verified, so finish the move.
+        first = doubled[0]
+        uids = [m.source_uid for m in doubled]
+        mailbox.expunge(first.source_folder.name, first.source_uid_validity, uids)
+        remaining -= set(uids)
     report = MoveReport.empty()
     with store.write() as work:
-        batch = work.moves.by_ids(move_ids)
-        remaining = _still_in_source(mailbox, batch)
-        arrived = _find_arrivals(mailbox, batch)
-        doubled = [m for m in batch if m.id in arrived and m.source_uid in remaining]
-        if doubled and mailbox.capabilities.uidplus:
-            # A server killed in mid-MOVE leaves the message in both folders, and so does a
-            # COPY whose EXPUNGE did not come: the copy is verified, so finish the move.
-            mailbox.expunge(
-                doubled[0].source_folder.name,
-                doubled[0].source_uid_validity,
-                [m.source_uid for m in doubled],
-            )
-            remaining -= {m.source_uid for m in doubled}
-        for move in batch:
+        for move in work.moves.by_ids([m.id for m in batch]):
+            is_in_source = move.source_uid in remaining
             _record(
-                work,
-                move,
-                arrived.get(move.id),
-                in_source=move.source_uid in remaining,
-                refusal=refusal,
-                now=now,
+                work, move, arrived.get(move.id), in_source=is_in_source, refusal=refusal, now=now
             )
             (report.moved if move.state is MoveState.MOVED else report.failed).append(
                 move.message_id

@@ -15,7 +15,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from daemon.mailbox.port import FolderSnapshot, FolderStatus, Mailbox, MessageIdentity
-from daemon.sorting.folders import FolderChanges, FolderPatterns, sync_folders
+from daemon.sorting.folders import (
+    FolderChanges,
+    FolderPatterns,
+    apply_folders,
+    look_at_folders,
+)
 from daemon.sorting.lessons import Noticed, apply_ambiguity, apply_link
 from daemon.sorting.link import Arrival, Departure, Linking, link
 from daemon.store import Store, UnitOfWork
@@ -53,63 +58,72 @@ def observe(
     """One pass over all folders of an account; commits what it finds.
 
     The first pass of an account takes the inventory (one commit per folder, so that a killed
-    process goes on where it stopped) and draws no conclusions.
+    process goes on where it stopped) and draws no conclusions. The server is only asked
+    outside of write transactions: a slow server must not keep other accounts waiting.
     """
     result = Observation()
+    with store.read() as work:
+        account = work.accounts.get(account_name)
+        folder_view = look_at_folders(work, mailbox, account, patterns)
     with store.write() as work:
         account = work.accounts.get_or_create(account_name, now)
-        result.changes = sync_folders(work, mailbox, account, patterns, now)
+        result.changes = apply_folders(work, account, folder_view, now)
         work.commit()
         is_baseline = account.baseline_at is None
-        departures: list[Placement] = []
-        arrivals: list[Placement] = []
-        for folder in work.folders.of(account):
-            scan = _scan(work, mailbox, account, folder, is_baseline=is_baseline, now=now)
-            if scan is None:
-                continue
-            result.scanned += 1
-            departures += scan.departures
-            arrivals += scan.arrivals
-            if is_baseline:
-                work.commit()
+        folders = work.folders.of(account)
+    views: list[_View] = []
+    for folder in folders:
+        view = _look(store, mailbox, folder, is_baseline=is_baseline)
+        if view is None:
+            continue
+        result.scanned += 1
+        if is_baseline:
+            _take_inventory(store, account_name, view, now)
+        else:
+            views.append(view)
+    with store.write() as work:
+        account = work.accounts.get_or_create(account_name, now)
         if is_baseline:
             account.baseline_at = now
         else:
-            _explain(work, account, departures, arrivals, result, now)
+            _draw_conclusions(work, account, views, result, now)
         work.commit()
     return result
 
 
-@dataclass(slots=True)
-class _Scan:
-    departures: list[Placement]
-    arrivals: list[Placement]
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What the server says of one folder in which something came or went."""
+
+    folder_id: int
+    status: FolderStatus
+    snapshot: FolderSnapshot
+    watch_from_uid: int
+    fresh: tuple[MessageIdentity, ...]
 
 
-def _scan(
-    work: UnitOfWork,
-    mailbox: Mailbox,
-    account: Account,
-    folder: Folder,
-    *,
-    is_baseline: bool,
-    now: datetime,
-) -> _Scan | None:
+def _look(store: Store, mailbox: Mailbox, folder: Folder, *, is_baseline: bool) -> _View | None:
     """Compare one folder with what is stored of it; None when nothing came or went."""
     status = mailbox.status(folder.name)
     if not _changed(folder, status):
         return None
+    watch_from = folder.watch_from_uid
     if folder.uid_validity is None and is_baseline and folder.role is Role.NEUTRAL:
         # An archive may hold a lifetime of mail: only what comes from now on is of interest.
-        folder.watch_from_uid = status.uid_next
+        watch_from = status.uid_next
     snapshot = mailbox.snapshot(folder.name)
-    departures = _departures(work, folder, snapshot, now)
-    folder.uid_validity = snapshot.uid_validity
-    arrivals = _arrivals(work, mailbox, account, folder, snapshot, is_baseline, now)
-    folder.uid_next = status.uid_next
-    folder.messages = status.messages
-    folder.highest_modseq = status.highest_modseq
-    return _Scan(departures, arrivals)
+    known: set[int] = set()
+    if snapshot.uid_validity == folder.uid_validity:
+        with store.read() as work:
+            known = set.union(*work.placements.known_uids(folder))
+    elif folder.uid_validity is not None:
+        watch_from = 1
+    unknown = [uid for uid in snapshot.uids if uid >= watch_from and uid not in known]
+    fresh: list[MessageIdentity] = []
+    for start in range(0, len(unknown), IDENTIFY_CHUNK):
+        some = unknown[start : start + IDENTIFY_CHUNK]
+        fresh += mailbox.identify(folder.name, snapshot.uid_validity, some)
+    return _View(folder.id, status, snapshot, watch_from, tuple(fresh))
 
 
 def _changed(folder: Folder, status: FolderStatus) -> bool:
@@ -123,44 +137,69 @@ def _changed(folder: Folder, status: FolderStatus) -> bool:
     )
 
 
+def _take_inventory(store: Store, account_name: str, view: _View, now: datetime) -> None:
+    with store.write() as work:
+        account = work.accounts.get_or_create(account_name, now)
+        _apply_view(work, account, view, ArrivedBy.BASELINE, now)
+        work.commit()
+
+
+def _draw_conclusions(
+    work: UnitOfWork,
+    account: Account,
+    views: Sequence[_View],
+    result: Observation,
+    now: datetime,
+) -> None:
+    departures: list[Placement] = []
+    arrivals: list[Placement] = []
+    for view in views:
+        gone, new = _apply_view(work, account, view, ArrivedBy.UNEXPLAINED, now)
+        departures += gone
+        arrivals += new
+    _explain(work, account, departures, arrivals, result, now)
+
+
+def _apply_view(
+    work: UnitOfWork, account: Account, view: _View, arrived_by: ArrivedBy, now: datetime
+) -> tuple[list[Placement], list[Placement]]:
+    """Store what was seen in one folder; returns its departures and arrivals."""
+    folder = work.folders.get(view.folder_id)
+    departures = _departures(work, folder, view.snapshot, now)
+    folder.uid_validity = view.snapshot.uid_validity
+    folder.uid_next = view.status.uid_next
+    folder.messages = view.status.messages
+    folder.highest_modseq = view.status.highest_modseq
+    folder.watch_from_uid = view.watch_from_uid
+    work.flush()
+    _bring_back(work, folder, view.snapshot)
+    arrivals = []
+    for start in range(0, len(view.fresh), IDENTIFY_CHUNK):
+        some = view.fresh[start : start + IDENTIFY_CHUNK]
+        arrivals += _place(work, account, folder, some, arrived_by, now)
+    return departures, arrivals
+
+
 def _departures(
     work: UnitOfWork, folder: Folder, snapshot: FolderSnapshot, now: datetime
 ) -> list[Placement]:
-    present = work.placements.present_in(folder)
+    """What is no longer there; after a change of UIDVALIDITY that is everything."""
+    if folder.uid_validity is None:
+        return []
+    present, _ = work.placements.known_uids(folder)
     there = set(snapshot.uids) if snapshot.uid_validity == folder.uid_validity else set()
-    if folder.uid_validity is not None and snapshot.uid_validity != folder.uid_validity:
-        folder.watch_from_uid = 1
-    gone = [p for p in present if p.uid not in there]
+    gone = work.placements.at(folder, sorted(present - there))
     for placement in gone:
         placement.gone_at = now
         placement.departure_explained = False
     return gone
 
 
-def _arrivals(
-    work: UnitOfWork,
-    mailbox: Mailbox,
-    account: Account,
-    folder: Folder,
-    snapshot: FolderSnapshot,
-    is_baseline: bool,
-    now: datetime,
-) -> list[Placement]:
-    """Store what is new in the folder; a UID that had gone and is back is no news."""
-    known = {p.uid: p for p in work.placements.in_folder(folder)}
-    for uid in snapshot.uids:
-        placement = known.get(uid)
-        if placement is not None and placement.gone_at is not None:
-            placement.gone_at = None
-    fresh = [u for u in snapshot.uids if u >= folder.watch_from_uid and u not in known]
-    arrived: list[Placement] = []
-    for start in range(0, len(fresh), IDENTIFY_CHUNK):
-        identities = mailbox.identify(
-            folder.name, snapshot.uid_validity, fresh[start : start + IDENTIFY_CHUNK]
-        )
-        arrived += _place(work, account, folder, identities, is_baseline, now)
-    work.flush()
-    return arrived
+def _bring_back(work: UnitOfWork, folder: Folder, snapshot: FolderSnapshot) -> None:
+    """A UID that had gone and is there again (`\\Deleted` taken off) is no news."""
+    _, gone = work.placements.known_uids(folder)
+    for placement in work.placements.at(folder, sorted(gone & set(snapshot.uids))):
+        placement.gone_at = None
 
 
 def _place(
@@ -168,7 +207,7 @@ def _place(
     account: Account,
     folder: Folder,
     identities: Sequence[MessageIdentity],
-    is_baseline: bool,
+    arrived_by: ArrivedBy,
     now: datetime,
 ) -> list[Placement]:
     by_id = work.messages.by_server_ids(
@@ -188,7 +227,7 @@ def _place(
             uid_validity=folder.uid_validity,
             uid=identity.uid,
             arrived_at=now,
-            arrived_by=ArrivedBy.BASELINE if is_baseline else ArrivedBy.UNEXPLAINED,
+            arrived_by=arrived_by,
         )
         work.placements.add(placement)
         placements.append(placement)

@@ -10,11 +10,11 @@ import structlog
 
 from daemon.config.settings import Mode
 from daemon.mail.parse import parse
-from daemon.mailbox.port import Mailbox, RawMessage
+from daemon.mailbox.port import FolderStatus, Mailbox, RawMessage
 from daemon.sorting.judge import Judge, Verdict
-from daemon.sorting.mover import Clock, MoveRequest, execute, plan
+from daemon.sorting.mover import Clock, MoveRequest, execute, look_at_targets, plan
 from daemon.sorting.threads import parent_folder
-from daemon.store import Store, UnitOfWork
+from daemon.store import Store
 from daemon.store.tables import (
     Account,
     Action,
@@ -88,10 +88,53 @@ def sort_new_mail(
 
 
 def _waiting(store: Store, account_name: str) -> list[Placement]:
+    """What is to be judged, each message once even if it lies there twice."""
     with store.read() as work:
         account = work.accounts.get(account_name)
         inbox = work.folders.inbox(account) if account is not None else None
-        return [] if inbox is None else work.placements.to_sort(inbox)
+        placements = [] if inbox is None else work.placements.to_sort(inbox)
+    return list({p.message_id: p for p in reversed(placements)}.values())[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One mail and the verdict on it; `sent_at` and `features` are set when they are new."""
+
+    placement: Placement
+    verdict: Verdict
+    sent_at: datetime | None
+    features: bytes | None
+
+
+def _judge(
+    store: Store,
+    mailbox: Mailbox,
+    account_name: str,
+    judge: Judge,
+    max_bytes: int,
+    waiting: Sequence[Placement],
+) -> list[_Judged]:
+    """Fetch, encode and judge one round; mail that vanished meanwhile is left out."""
+    with store.read() as work:
+        cached = work.features.get(judge.fingerprint, [p.message_id for p in waiting])
+    content = _fetch(mailbox, waiting, max_bytes, set(cached))
+    mails = {p.message_id: parse(content[p.uid].content) for p in waiting if p.uid in content}
+    fresh = dict(zip(mails, judge.features(list(mails.values())), strict=True))
+    features = {**cached, **fresh}
+    readable = [p for p in waiting if p.message_id in features]
+    with store.read() as work:
+        account = work.accounts.get(account_name)
+        parents = [parent_folder(work, account, p.message) for p in readable if account]
+    verdicts = judge.verdicts([features[p.message_id] for p in readable], parents)
+    return [
+        _Judged(
+            placement,
+            verdict,
+            mails[placement.message_id].date if placement.message_id in mails else None,
+            fresh.get(placement.message_id),
+        )
+        for placement, verdict in zip(readable, verdicts, strict=True)
+    ]
 
 
 def _decide_round(
@@ -105,43 +148,52 @@ def _decide_round(
     now: datetime,
 ) -> int:
     """Decide one round and plan its moves; returns how many moves are planned."""
+    judged = _judge(store, mailbox, account_name, judge, settings.max_bytes, waiting)
     with store.read() as work:
-        cached = work.features.get(judge.fingerprint, [p.message_id for p in waiting])
-    content = _fetch(mailbox, waiting, settings.max_bytes, set(cached))
-    readable = [p for p in waiting if p.message_id in cached or p.uid in content]
-    mails = {p.message_id: parse(content[p.uid].content) for p in readable if p.uid in content}
-    fresh = dict(zip(mails, judge.features(list(mails.values())), strict=True))
-    features = {**cached, **fresh}
+        known = work.accounts.get(account_name)
+        folders = {f.id: f for f in work.folders.of(known)} if known is not None else {}
+    wanted = {each.verdict.folder_id for each in judged if each.verdict.moves}
+    targets = look_at_targets(mailbox, [folders[key] for key in wanted if key in folders])
     with store.write() as work:
         account = work.accounts.get_or_create(account_name, now)
-        work.features.put(judge.fingerprint, fresh)
-        placements = _still_undecided(work, account, readable)
-        for placement in placements:
-            if placement.message_id in mails:
-                placement.message.sent_at = mails[placement.message_id].date
-        parents = [parent_folder(work, account, p.message) for p in placements]
-        verdicts = judge.verdicts([features[p.message_id] for p in placements], parents)
         folders = {f.id: f for f in work.folders.of(account)}
-        requests = []
-        for placement, verdict in zip(placements, verdicts, strict=True):
+        by_id = {p.id: p for p in work.placements.by_ids([j.placement.id for j in judged])}
+        new = {j.placement.message_id: j.features for j in judged if j.features is not None}
+        work.features.put(judge.fingerprint, new)
+        requests: list[MoveRequest] = []
+        for each in judged:
+            placement = by_id[each.placement.id]
+            if each.sent_at is not None:
+                placement.message.sent_at = each.sent_at
             decision = _decision(
-                account, placement, verdict, folders, judge.version, settings.mode, now
+                account, placement, each.verdict, folders, judge.version, settings.mode, now
             )
-            if decision.action is Action.PLANNED and not mailbox.capabilities.can_move_safely:
-                decision.action = Action.SUGGESTED
-                decision.reason = "the server can neither MOVE nor UID EXPUNGE"
+            _stay_if_impossible(decision, targets, mailbox)
             work.decisions.add(decision)
             result.seen += 1
-            if decision.action is not Action.PLANNED:
-                result.count(decision.action)
-            else:
-                assert decision.folder is not None
+            if decision.action is Action.PLANNED and decision.folder is not None:
                 requests.append(MoveRequest(placement, decision.folder, decision, MoveKind.SORT))
+            else:
+                result.count(decision.action)
         work.flush()
-        planned = plan(work, mailbox, account, requests, now)
+        plan(work, account, requests, targets, now)
         work.commit()
-    log.info("sort.round", account=account_name, judged=len(placements), planned=len(planned))
-    return len(planned)
+    log.info("sort.round", account=account_name, judged=len(judged), planned=len(requests))
+    return len(requests)
+
+
+def _stay_if_impossible(
+    decision: Decision, targets: Mapping[int, FolderStatus], mailbox: Mailbox
+) -> None:
+    """A mail that cannot be moved safely stays where it is, and the reason is written down."""
+    if decision.action is not Action.PLANNED:
+        return
+    if not mailbox.capabilities.can_move_safely:
+        decision.action = Action.SUGGESTED
+        decision.reason = "The server can neither MOVE nor UID EXPUNGE."
+    elif decision.folder is None or decision.folder.id not in targets:
+        decision.action = Action.LEFT
+        decision.reason = "The folder has just disappeared."
 
 
 def _fetch(
@@ -153,17 +205,6 @@ def _fetch(
         return {}
     folder, uid_validity = waiting[0].folder.name, waiting[0].uid_validity
     return {m.identity.uid: m for m in mailbox.fetch(folder, uid_validity, wanted, max_bytes)}
-
-
-def _still_undecided(
-    work: UnitOfWork, account: Account, placements: Sequence[Placement]
-) -> list[Placement]:
-    """The same placements in this transaction; a mail is decided on at most once."""
-    inbox = work.folders.inbox(account)
-    if inbox is None:
-        return []
-    wanted = {p.id for p in placements}
-    return [p for p in work.placements.to_sort(inbox) if p.id in wanted]
 
 
 def _decision(
@@ -200,9 +241,9 @@ def _action(verdict: Verdict, folder: Folder | None, mode: Mode) -> tuple[Action
     if not verdict.moves:
         return Action.LEFT, verdict.reason
     if folder is None or folder.role is not Role.LABEL:
-        return Action.LEFT, "the folder is no longer a label folder"
+        return Action.LEFT, "The folder is no longer a label folder."
     if mode is Mode.OBSERVE:
-        return Action.OBSERVED, f"{verdict.reason}; mode observe only records"
+        return Action.OBSERVED, f"{verdict.reason} Mode observe only records."
     if mode is Mode.SUGGEST:
-        return Action.SUGGESTED, f"{verdict.reason}; mode suggest asks first"
+        return Action.SUGGESTED, f"{verdict.reason} Mode suggest moves nothing."
     return Action.PLANNED, verdict.reason

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.mailbox.port import Mailbox
-from daemon.sorting.mover import Clock, MoveRequest, execute, plan
+from daemon.sorting.mover import Clock, MoveRequest, execute, look_at_targets, plan
 from daemon.store import Store, UnitOfWork
 from daemon.store.tables import Account, Action, ArrivedBy, Move, MoveKind, Placement
 
@@ -41,6 +41,10 @@ def undo(
     """Move back what the selection names. Call it after an observation pass, so that what
     people did meanwhile is known."""
     outcomes: list[Undone] = []
+    with store.read() as work:
+        known = work.accounts.get(account_name)
+        inbox = work.folders.inbox(known) if known is not None else None
+    targets = look_at_targets(mailbox, [inbox] if inbox is not None else [])
     with store.write() as work:
         account = work.accounts.get_or_create(account_name, clock())
         inbox = work.folders.inbox(account)
@@ -54,7 +58,7 @@ def undo(
             requests.append(MoveRequest(placement, inbox, move.decision, MoveKind.UNDO))
             # Before the server hears of it: from now on it is never sorted again.
             placement.message.kept = True
-        plan(work, mailbox, account, requests, clock())
+        plan(work, account, requests, targets, clock())
         work.commit()
     report = execute(store, mailbox, account_name, clock)
     moved = set(report.moved)

@@ -142,12 +142,48 @@ class Placements:
         """Store an arrival."""
         self._session.add(placement)
 
-    def in_folder(self, folder: Folder) -> list[Placement]:
-        """All placements under the folder's present UIDVALIDITY, gone ones included."""
-        query = select(Placement).where(
+    def known_uids(self, folder: Folder) -> tuple[set[int], set[int]]:
+        """UIDs under the folder's present UIDVALIDITY: those present, and those gone.
+
+        Plain numbers: a folder may hold a hundred thousand.
+        """
+        query = select(Placement.uid, Placement.gone_at.is_(None)).where(
             Placement.folder_id == folder.id, Placement.uid_validity == folder.uid_validity
         )
-        return list(self._session.scalars(query))
+        present: set[int] = set()
+        gone: set[int] = set()
+        for uid, is_present in self._session.execute(query).tuples():
+            (present if is_present else gone).add(uid)
+        return present, gone
+
+    def by_ids(self, ids: Iterable[int]) -> list[Placement]:
+        """Placements by row id, with their messages."""
+        found: list[Placement] = []
+        for some in chunks(ids):
+            query = (
+                select(Placement)
+                .where(Placement.id.in_(some))
+                .options(joinedload(Placement.message), joinedload(Placement.folder))
+            )
+            found.extend(self._session.scalars(query))
+        return found
+
+    def at(self, folder: Folder, uids: Iterable[int]) -> list[Placement]:
+        """Placements by UID under the folder's present UIDVALIDITY, with their messages."""
+        found: list[Placement] = []
+        for some in chunks(uids):
+            query = (
+                select(Placement)
+                .where(
+                    Placement.folder_id == folder.id,
+                    Placement.uid_validity == folder.uid_validity,
+                    Placement.uid.in_(some),
+                )
+                .options(joinedload(Placement.message), joinedload(Placement.folder))
+                .order_by(Placement.uid)
+            )
+            found.extend(self._session.scalars(query))
+        return found
 
     def present_in(self, folder: Folder) -> list[Placement]:
         """What lies in the folder now, with its messages."""

@@ -128,10 +128,10 @@ class MailUser:
         self._client.select_folder("INBOX")
         self._client.add_flags("1:*", [b"\\Deleted"], silent=True)
         self._client.expunge()
-        folders = self._client.list_folders()
-        for flags, _, name in sorted(folders, key=lambda line: line[2], reverse=True):
+        for flags, _, name in self._client.list_folders():
             if name != "INBOX" and b"\\Noselect" not in flags:
-                self._client.delete_folder(name)
+                # imapclient reads an unquoted NIL as None.
+                self._client.delete_folder("NIL" if name is None else name)
 
     def close(self) -> None:
         """LOGOUT."""

@@ -99,7 +99,7 @@ def test_deduplication_keeps_the_newest_copy_per_label() -> None:
 def test_mails_without_words_are_no_duplicates_of_each_other() -> None:
     """Nothing in common is not the same as the same."""
     empty = Features(
-        np.ones(4, dtype=np.float16) / 2, np.empty(0, np.uint32), np.empty(0, np.float32)
+        np.full(4, 0.5, dtype=np.float16), np.empty(0, np.uint32), np.empty(0, np.float32)
     )
     assert len(set(near_duplicates([example(0, "a", empty), example(1, "a", empty)]))) == 2
 
