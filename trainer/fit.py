@@ -151,7 +151,7 @@ def fit(
     learnt = select(unique, chosen.max_examples)
     head = Head(learnt, chosen.ridge_lambda, chosen.blocks)
     past = head.prequential()
-    window = _window(learnt, chosen.calibration_window)
+    window = recent_mails(learnt, chosen.calibration_window)
     goal = Goal(target_precision, dict(folder_targets or {}), chosen.thresholds)
     tuned = tune(past[window], head.labels, count_by_label(learnt), goal)
     model = assemble(
@@ -259,7 +259,7 @@ def assemble(
     return model
 
 
-def _window(examples: Sequence[Example], size: int) -> Integers:
+def recent_mails(examples: Sequence[Example], size: int) -> Integers:
     """Positions of the last `size` mails that were predicted with two classes known."""
     seen: set[str] = set()
     positions = []
@@ -273,7 +273,7 @@ def _window(examples: Sequence[Example], size: int) -> Integers:
 def _by_quarter(
     examples: Sequence[Example], past: Past, calibration: Calibration
 ) -> tuple[float, ...]:
-    positions = _window(examples, len(examples))
+    positions = recent_mails(examples, len(examples))
     right = past[positions].probabilities(calibration).argmax(axis=1) == past.truth[positions]
     return tuple(float(part.mean()) for part in np.array_split(right, 4) if len(part))
 

@@ -17,9 +17,10 @@ POOLING = "masked mean"
 _WINDOW = 1024
 """Texts that are tokenised and sorted together: enough for batches of equal lengths, and few
 enough that the tokens of a hundred thousand mails are never in memory at once."""
-_TOKENS_PER_BATCH = {"cpu": 4096, "mps": 8192, "cuda": 32768}
-"""Measured on CPU: the best of 1,024 to 16,384 by little, and a waiting mail is let in between
-two batches, so a batch should not last long."""
+_TOKENS_PER_BATCH = {"cpu": 2048, "mps": 8192, "cuda": 32768}
+"""CPU: measured with bench/encoder.py on one thread. float32 is best at 1,024 to 2,048; bfloat16
+gains another 10 to 20 % at 4,096, but a waiting mail is let in between two batches, so they
+should be short. The other two are not measured, only small enough for any GPU memory."""
 
 
 def plan_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class EncoderUnavailable(Exception):  # noqa: N818 - named like the errors of the daemon
+class EncoderUnavailable(Exception):
     """The encoder cannot be found, read, converted or run on the wanted device.
 
     `next_step` is one sentence that tells the user what to do.

@@ -86,7 +86,7 @@ class MailServer:
     def _start(self, log: IO[str]) -> None:
         # A session of its own: Ctrl-C in the terminal must not reach the server before the
         # daemon has logged out of it.
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own module and a number
             [sys.executable, "-m", f"{__package__}.server_process", str(self.port)],
             stdin=subprocess.PIPE,
             stdout=log,

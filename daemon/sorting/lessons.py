@@ -85,7 +85,7 @@ def apply_link(
         return None
     target.arrived_by = ArrivedBy.USER
     kind = kind_of(source.folder.role, target.folder.role)
-    overrules = _overrules(work, source)
+    overrules = kind is not CorrectionKind.SET_ASIDE and _overrules(work, source)
     work.corrections.add(
         Correction(
             account_id=account.id,
@@ -95,7 +95,7 @@ def apply_link(
             to_folder_id=target.folder_id,
             linked_by=by,
             noticed_at=now,
-            overrules=overrules and kind is not CorrectionKind.SET_ASIDE,
+            overrules=overrules,
         )
     )
     if target.folder.role is Role.INBOX:
@@ -119,10 +119,13 @@ def apply_ambiguity(
         source.departure_explained = True
     noticed = []
     for target in targets:
-        target.arrived_by = ArrivedBy.USER
+        stayed = [s for s in sources if s.folder_id == target.folder_id]
+        # One of inboxd's own moves must not pass for a person's when a folder is renumbered.
+        own = any(s.arrived_by is ArrivedBy.INBOXD for s in stayed)
+        target.arrived_by = ArrivedBy.INBOXD if own else ArrivedBy.USER
         if target.folder.role is Role.INBOX:
             target.message.kept = True
-        if target.folder_id in {s.folder_id for s in sources}:
+        if stayed:
             continue
         work.corrections.add(
             Correction(
@@ -153,8 +156,8 @@ def _unite(work: UnitOfWork, source: Placement, target: Placement) -> None:
         return
     newcomer, known = target.message, source.message
     known.server_id = newcomer.server_id
+    known.kept = known.kept or newcomer.kept
     work.placements.hand_over(newcomer, known)
-    target.message = known
     work.flush()
     work.messages.delete(newcomer)
     work.flush()
@@ -166,8 +169,8 @@ def _complete_late(move: Move, target: Placement, now: datetime) -> None:
     move.target_uid = target.uid
     move.finished_at = now
     target.arrived_by = ArrivedBy.INBOXD
-    if move.decision is not None and move.kind is MoveKind.SORT:
-        move.decision.action = Action.MOVED
+    if move.decision is not None:
+        move.decision.action = Action.MOVED if move.kind is MoveKind.SORT else Action.UNDONE
 
 
 def _overrules(work: UnitOfWork, source: Placement) -> bool:

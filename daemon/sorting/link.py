@@ -24,12 +24,16 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A message that is new in `folder_id`; `key` is the caller's own handle."""
+    """A message that is new in `folder_id`; `key` is the caller's own handle.
+
+    `fingerprint` None: the message was known before, so only its server id may speak. Its
+    content would make a copy of one twin pass for the other twin, which is gone.
+    """
 
     key: int
     folder_id: int
     server_id: str | None
-    fingerprint: str
+    fingerprint: str | None
 
 
 @dataclass(frozen=True, slots=True)

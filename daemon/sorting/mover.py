@@ -22,7 +22,7 @@ from itertools import groupby
 
 import structlog
 
-from daemon.errors import CommandRefused, FolderChanged, FolderMissing
+from daemon.errors import CapabilityMissing, CommandRefused, FolderChanged, FolderMissing
 from daemon.mailbox.port import FolderStatus, Mailbox, MessageIdentity
 from daemon.store import Store, UnitOfWork
 from daemon.store.tables import (
@@ -43,6 +43,9 @@ Clock = Callable[[], datetime]
 
 MAX_ATTEMPTS = 3
 """A server that says OK and moves nothing is not asked for ever."""
+
+
+IMPOSSIBLE = "The server can neither MOVE nor UID EXPUNGE."
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def execute(store: Store, mailbox: Mailbox, account_name: str, clock: Clock) -> 
         account = work.accounts.get(account_name)
         moves = work.moves.planned(account) if account is not None else []
     for batch in _batches(moves):
-        refusal = _send(mailbox, batch)
+        refusal = _send(store, mailbox, batch)
         report.add(settle(store, mailbox, batch, clock(), refusal=refusal))
     return report
 
@@ -164,8 +167,10 @@ def _batches(moves: Iterable[Move]) -> list[list[Move]]:
     return [list(group) for _, group in groupby(sorted(moves, key=pair), key=pair)]
 
 
-def _send(mailbox: Mailbox, batch: Sequence[Move]) -> str | None:
+def _send(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> str | None:
     """Ask the server to move; returns the server's refusal, which proves nothing yet."""
+    if not mailbox.capabilities.can_move_safely:
+        return IMPOSSIBLE
     first = batch[0]
     source, target = first.source_folder.name, first.target_folder.name
     uids = [move.source_uid for move in batch]
@@ -173,22 +178,19 @@ def _send(mailbox: Mailbox, batch: Sequence[Move]) -> str | None:
         if mailbox.capabilities.move:
             mailbox.move(source, first.source_uid_validity, uids, target)
         else:
-            _copy_and_expunge(mailbox, batch)
+            _copy_and_expunge(store, mailbox, batch)
     except (CommandRefused, FolderMissing, FolderChanged) as error:
         log.warning("moves.refused", moves=len(batch), error=str(error))
         return str(error)
     return None
 
 
-def _copy_and_expunge(mailbox: Mailbox, batch: Sequence[Move]) -> None:
-    """The fallback without MOVE: only what verifiably arrived is expunged from the source.
-
-    `expunge` refuses (CapabilityMissing) without UIDPLUS; the sorter does not plan moves then.
-    """
+def _copy_and_expunge(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> None:
+    """The fallback without MOVE: only what verifiably arrived is expunged from the source."""
     first = batch[0]
     source, target = first.source_folder.name, first.target_folder.name
     mailbox.copy(source, first.source_uid_validity, [move.source_uid for move in batch], target)
-    copies = _find_arrivals(mailbox, batch)
+    copies = _find_arrivals(store, mailbox, batch)
     verified = [move.source_uid for move in batch if move.id in copies]
     if verified:
         mailbox.expunge(source, first.source_uid_validity, verified)
@@ -202,15 +204,10 @@ def settle(
     The looking is done before the write transaction begins.
     """
     remaining = _still_in_source(mailbox, batch)
-    arrived = _find_arrivals(mailbox, batch)
+    arrived = _find_arrivals(store, mailbox, batch)
     doubled = [m for m in batch if m.id in arrived and m.source_uid in remaining]
-    if doubled and mailbox.capabilities.uidplus:
-        # A server killed in mid-MOVE leaves the message in both folders, and so does a COPY
-        # whose EXPUNGE did not come: the copy is verified, so finish the move.
-        first = doubled[0]
-        uids = [m.source_uid for m in doubled]
-        mailbox.expunge(first.source_folder.name, first.source_uid_validity, uids)
-        remaining -= set(uids)
+    if doubled:
+        _finish(mailbox, doubled)
     report = MoveReport.empty()
     with store.write() as work:
         for move in work.moves.by_ids([m.id for m in batch]):
@@ -225,6 +222,19 @@ def settle(
     return report
 
 
+def _finish(mailbox: Mailbox, doubled: Sequence[Move]) -> None:
+    """A server killed in mid-MOVE leaves the message in both folders, and so does a COPY whose
+    EXPUNGE did not come: the copy is verified, so what is left in the source may go.
+
+    Where the server does not allow that, it stays; it is never sorted again.
+    """
+    source, uid_validity = doubled[0].source_folder.name, doubled[0].source_uid_validity
+    try:
+        mailbox.expunge(source, uid_validity, [move.source_uid for move in doubled])
+    except (CapabilityMissing, CommandRefused, FolderMissing, FolderChanged) as error:
+        log.warning("moves.left_in_both_folders", moves=len(doubled), error=str(error))
+
+
 def _still_in_source(mailbox: Mailbox, batch: Sequence[Move]) -> set[int]:
     """UIDs of the batch that still lie in the source folder."""
     first = batch[0]
@@ -237,11 +247,14 @@ def _still_in_source(mailbox: Mailbox, batch: Sequence[Move]) -> set[int]:
     return {m.source_uid for m in batch} & set(snapshot.uids)
 
 
-def _find_arrivals(mailbox: Mailbox, batch: Sequence[Move]) -> Mapping[int, MessageIdentity]:
+def _find_arrivals(
+    store: Store, mailbox: Mailbox, batch: Sequence[Move]
+) -> Mapping[int, MessageIdentity]:
     """Which moves of the batch have arrived: move id → identity in the target folder.
 
-    Only UIDs that did not exist when the move was planned are considered, and each is given
-    to one move only.
+    Only UIDs that did not exist when the move was planned are considered, each is given to one
+    move only, and one that is already known as another message's is given to none: a twin must
+    not be taken for the mail that is still on its way.
     """
     first = batch[0]
     try:
@@ -251,7 +264,11 @@ def _find_arrivals(mailbox: Mailbox, batch: Sequence[Move]) -> Mapping[int, Mess
     if snapshot.uid_validity != first.target_uid_validity:
         return {}
     oldest = min(move.target_uid_next for move in batch)
-    new = [uid for uid in snapshot.uids if uid >= oldest]
+    with store.read() as work:
+        known = set.union(
+            *work.placements.known_uids(first.target_folder_id, snapshot.uid_validity, oldest)
+        )
+    new = [uid for uid in snapshot.uids if uid >= oldest and uid not in known]
     identities = mailbox.identify(first.target_folder.name, snapshot.uid_validity, new)
     found: dict[int, MessageIdentity] = {}
     free = list(identities)
@@ -293,7 +310,7 @@ def _record(
         move.error = "somebody else moved or deleted it first"
         if move.kind is MoveKind.SORT:
             _conclude(move, Action.LEFT, move.error)
-    elif refusal is None and work.moves.count_cancelled(move.message_id) < MAX_ATTEMPTS:
+    elif refusal is None and work.moves.count_cancelled(move.message_id) + 1 < MAX_ATTEMPTS:
         move.state = MoveState.CANCELLED
         _take_back(work, move)
     else:

@@ -9,11 +9,13 @@ observation, under the account's lock.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import structlog
+
+from daemon.errors import CommandRefused, FolderChanged, FolderMissing
 from daemon.mailbox.port import FolderSnapshot, FolderStatus, Mailbox, MessageIdentity
 from daemon.sorting.folders import (
     FolderChanges,
@@ -23,18 +25,16 @@ from daemon.sorting.folders import (
 )
 from daemon.sorting.lessons import Noticed, apply_ambiguity, apply_link
 from daemon.sorting.link import Arrival, Departure, Linking, link
+from daemon.sorting.threads import hash_message_id
 from daemon.store import Store, UnitOfWork
 from daemon.store.tables import Account, ArrivedBy, Folder, Message, Placement, Role
+
+log = structlog.get_logger(__name__)
 
 LINK_WINDOW = timedelta(minutes=15)
 """How long an unexplained half of a move waits for its other half."""
 
 IDENTIFY_CHUNK = 500
-
-
-def hash_message_id(message_id: str) -> str:
-    """What is stored in place of a Message-ID: enough to find threads, not to read addresses."""
-    return hashlib.blake2b(message_id.strip().encode(), digest_size=16).hexdigest()
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ def observe(
         folders = work.folders.of(account)
     views: list[_View] = []
     for folder in folders:
-        view = _look(store, mailbox, folder, is_baseline=is_baseline)
+        view = _look_if_possible(store, mailbox, folder, is_baseline=is_baseline)
         if view is None:
             continue
         result.scanned += 1
@@ -102,6 +102,20 @@ class _View:
     fresh: tuple[MessageIdentity, ...]
 
 
+def _look_if_possible(
+    store: Store, mailbox: Mailbox, folder: Folder, *, is_baseline: bool
+) -> _View | None:
+    """As `_look`. A folder that may not be opened (an ACL), or that has vanished since LIST,
+    is left to a later pass; only without the inbox there is no point in going on."""
+    try:
+        return _look(store, mailbox, folder, is_baseline=is_baseline)
+    except (CommandRefused, FolderChanged, FolderMissing) as error:
+        if folder.role is Role.INBOX:
+            raise
+        log.warning("observe.folder_left_out", folder=folder.id, error=type(error).__name__)
+        return None
+
+
 def _look(store: Store, mailbox: Mailbox, folder: Folder, *, is_baseline: bool) -> _View | None:
     """Compare one folder with what is stored of it; None when nothing came or went."""
     status = mailbox.status(folder.name)
@@ -112,12 +126,12 @@ def _look(store: Store, mailbox: Mailbox, folder: Folder, *, is_baseline: bool) 
         # An archive may hold a lifetime of mail: only what comes from now on is of interest.
         watch_from = status.uid_next
     snapshot = mailbox.snapshot(folder.name)
-    known: set[int] = set()
-    if snapshot.uid_validity == folder.uid_validity:
-        with store.read() as work:
-            known = set.union(*work.placements.known_uids(folder))
-    elif folder.uid_validity is not None:
+    if folder.uid_validity not in {None, snapshot.uid_validity}:
         watch_from = 1
+    # Under the UIDVALIDITY that is in force now, whichever was before: a folder may have been
+    # gone for a while, or its server restored from a backup.
+    with store.read() as work:
+        known = set.union(*work.placements.known_uids(folder.id, snapshot.uid_validity))
     unknown = [uid for uid in snapshot.uids if uid >= watch_from and uid not in known]
     fresh: list[MessageIdentity] = []
     for start in range(0, len(unknown), IDENTIFY_CHUNK):
@@ -186,9 +200,9 @@ def _departures(
     """What is no longer there; after a change of UIDVALIDITY that is everything."""
     if folder.uid_validity is None:
         return []
-    present, _ = work.placements.known_uids(folder)
+    present, _ = work.placements.known_uids(folder.id, folder.uid_validity)
     there = set(snapshot.uids) if snapshot.uid_validity == folder.uid_validity else set()
-    gone = work.placements.at(folder, sorted(present - there))
+    gone = work.placements.at(folder, folder.uid_validity, sorted(present - there))
     for placement in gone:
         placement.gone_at = now
         placement.departure_explained = False
@@ -197,8 +211,10 @@ def _departures(
 
 def _bring_back(work: UnitOfWork, folder: Folder, snapshot: FolderSnapshot) -> None:
     """A UID that had gone and is there again (`\\Deleted` taken off) is no news."""
-    _, gone = work.placements.known_uids(folder)
-    for placement in work.placements.at(folder, sorted(gone & set(snapshot.uids))):
+    uid_validity = snapshot.uid_validity
+    _, gone = work.placements.known_uids(folder.id, uid_validity)
+    back = sorted(gone.intersection(snapshot.uids))
+    for placement in work.placements.at(folder, uid_validity, back):
         placement.gone_at = None
 
 
@@ -275,8 +291,16 @@ def _link(departures: Iterable[Placement], arrivals: Iterable[Placement]) -> Lin
             Departure(p.id, p.folder_id, p.message.server_id, p.message.fingerprint)
             for p in departures
         ],
-        [Arrival(p.id, p.folder_id, p.message.server_id, p.message.fingerprint) for p in arrivals],
+        [_arrival(p) for p in arrivals],
     )
+
+
+def _arrival(placement: Placement) -> Arrival:
+    """For linking; a message that was known before is no newcomer, see `Arrival`."""
+    message = placement.message
+    is_newcomer = message.first_seen_at == placement.arrived_at
+    fingerprint = message.fingerprint if is_newcomer else None
+    return Arrival(placement.id, placement.folder_id, message.server_id, fingerprint)
 
 
 def _apply(

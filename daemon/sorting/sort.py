@@ -12,7 +12,7 @@ from daemon.config.settings import Mode
 from daemon.mail.parse import parse
 from daemon.mailbox.port import FolderStatus, Mailbox, RawMessage
 from daemon.sorting.judge import Judge, Verdict
-from daemon.sorting.mover import Clock, MoveRequest, execute, look_at_targets, plan
+from daemon.sorting.mover import IMPOSSIBLE, Clock, MoveRequest, execute, look_at_targets, plan
 from daemon.sorting.threads import parent_folder
 from daemon.store import Store
 from daemon.store.tables import (
@@ -190,7 +190,7 @@ def _stay_if_impossible(
         return
     if not mailbox.capabilities.can_move_safely:
         decision.action = Action.SUGGESTED
-        decision.reason = "The server can neither MOVE nor UID EXPUNGE."
+        decision.reason = IMPOSSIBLE
     elif decision.folder is None or decision.folder.id not in targets:
         decision.action = Action.LEFT
         decision.reason = "The folder has just disappeared."

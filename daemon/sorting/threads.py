@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from daemon.store import UnitOfWork
 from daemon.store.tables import Account, Message, Role
 
 LEFT_IN_INBOX = -1
 """In place of a folder id: a person decided that the ancestor stays in the inbox."""
+
+
+def hash_message_id(message_id: str) -> str:
+    """What is stored in place of a Message-ID: enough to find threads, not to read addresses."""
+    return hashlib.blake2b(message_id.strip().encode(), digest_size=16).hexdigest()
 
 
 def parent_folder(work: UnitOfWork, account: Account, message: Message) -> int | None:

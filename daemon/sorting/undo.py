@@ -13,7 +13,7 @@ from datetime import datetime
 from daemon.mailbox.port import Mailbox
 from daemon.sorting.mover import Clock, MoveRequest, execute, look_at_targets, plan
 from daemon.store import Store, UnitOfWork
-from daemon.store.tables import Account, Action, ArrivedBy, Move, MoveKind, Placement
+from daemon.store.tables import Account, ArrivedBy, Move, MoveKind, Placement
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,12 @@ def undo(
 
 
 def _selected(work: UnitOfWork, account: Account, selection: UndoSelection) -> Iterable[Move]:
-    moves = work.moves.done(
+    return work.moves.done(
         account,
         limit=selection.last,
         since=selection.since,
         message_ids=selection.message_ids,
     )
-    return [m for m in moves if m.decision is None or m.decision.action is not Action.UNDONE]
 
 
 def _untouched(work: UnitOfWork, move: Move) -> Placement | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from daemon.store.mail import chunks
@@ -127,7 +127,12 @@ class Moves:
         """Moves by id, ascending."""
         found: list[Move] = []
         for some in chunks(ids):
-            query = select(Move).where(Move.id.in_(some)).order_by(Move.id)
+            query = (
+                select(Move)
+                .where(Move.id.in_(some))
+                .options(joinedload(Move.message), joinedload(Move.decision))
+                .order_by(Move.id)
+            )
             found.extend(self._session.scalars(query))
         return found
 
@@ -139,13 +144,13 @@ class Moves:
         return self._session.scalar(query) or 0
 
     def unfulfilled(self, message_id: int, target_folder_id: int, since: datetime) -> Move | None:
-        """A given-up move that the server may yet have carried out late."""
+        """A move without a known good end that the server may yet have carried out late."""
         return self._session.scalar(
             select(Move)
             .where(
                 Move.message_id == message_id,
                 Move.target_folder_id == target_folder_id,
-                Move.state.in_([MoveState.CANCELLED, MoveState.FAILED]),
+                Move.state.in_([MoveState.CANCELLED, MoveState.FAILED, MoveState.ELSEWHERE]),
                 Move.planned_at >= since,
             )
             .order_by(Move.id.desc())
@@ -160,13 +165,15 @@ class Moves:
         since: datetime | None = None,
         message_ids: Iterable[int] | None = None,
     ) -> list[Move]:
-        """Finished sorting moves, newest first: the candidates for undo."""
+        """Finished sorting moves that were not undone, newest first: what undo can undo."""
         query = (
             select(Move)
+            .outerjoin(Move.decision)
             .where(
                 Move.account_id == account.id,
                 Move.kind == MoveKind.SORT,
                 Move.state == MoveState.MOVED,
+                or_(Decision.id.is_(None), Decision.action != Action.UNDONE),
             )
             .options(
                 joinedload(Move.message),

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session, joinedload
 
 from daemon.store.mail import chunks
-from daemon.store.tables import Account, Example, FeatureRow, Folder, Message, ModelRow
+from daemon.store.tables import Account, Example, FeatureRow, Folder, Message, ModelRow, Role
 
 
 class Examples:
@@ -39,14 +39,12 @@ class Examples:
         example.excluded_at = None
 
     def usable(self, account: Account) -> list[Example]:
-        """Examples that count: not excluded, their folder still there."""
+        """Examples that count: not excluded, their folder still there and still a label."""
         query = (
             select(Example)
             .outerjoin(Example.folder)
             .where(
-                Example.account_id == account.id,
-                Example.excluded_at.is_(None),
-                Folder.retired_at.is_(None),
+                *_usable(account),
             )
             .options(joinedload(Example.message), joinedload(Example.folder))
             .order_by(Example.id)
@@ -60,9 +58,7 @@ class Examples:
             .select_from(Example)
             .outerjoin(Example.folder)
             .where(
-                Example.account_id == account.id,
-                Example.excluded_at.is_(None),
-                Folder.retired_at.is_(None),
+                *_usable(account),
             )
         )
         return self._session.scalar(query) or 0
@@ -82,6 +78,18 @@ class Examples:
         for example in self.usable(account):
             digest.update(f"{example.message_id}:{example.folder_id};".encode())
         return digest.hexdigest()
+
+
+def _usable(account: Account) -> tuple[ColumnElement[bool], ...]:
+    """Conditions on examples, outer-joined with their folders; no folder means: leave it."""
+    return (
+        Example.account_id == account.id,
+        Example.excluded_at.is_(None),
+        or_(
+            Example.folder_id.is_(None),
+            and_(Folder.retired_at.is_(None), Folder.role == Role.LABEL),
+        ),
+    )
 
 
 class FeatureCache:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from daemon.store.tables import (
@@ -142,13 +142,17 @@ class Placements:
         """Store an arrival."""
         self._session.add(placement)
 
-    def known_uids(self, folder: Folder) -> tuple[set[int], set[int]]:
-        """UIDs under the folder's present UIDVALIDITY: those present, and those gone.
+    def known_uids(
+        self, folder_id: int, uid_validity: int, first: int = 1
+    ) -> tuple[set[int], set[int]]:
+        """UIDs from `first` on under a UIDVALIDITY: those present, and those gone.
 
         Plain numbers: a folder may hold a hundred thousand.
         """
         query = select(Placement.uid, Placement.gone_at.is_(None)).where(
-            Placement.folder_id == folder.id, Placement.uid_validity == folder.uid_validity
+            Placement.folder_id == folder_id,
+            Placement.uid_validity == uid_validity,
+            Placement.uid >= first,
         )
         present: set[int] = set()
         gone: set[int] = set()
@@ -168,15 +172,15 @@ class Placements:
             found.extend(self._session.scalars(query))
         return found
 
-    def at(self, folder: Folder, uids: Iterable[int]) -> list[Placement]:
-        """Placements by UID under the folder's present UIDVALIDITY, with their messages."""
+    def at(self, folder: Folder, uid_validity: int, uids: Iterable[int]) -> list[Placement]:
+        """Placements by UID under a UIDVALIDITY, with their messages."""
         found: list[Placement] = []
         for some in chunks(uids):
             query = (
                 select(Placement)
                 .where(
                     Placement.folder_id == folder.id,
-                    Placement.uid_validity == folder.uid_validity,
+                    Placement.uid_validity == uid_validity,
                     Placement.uid.in_(some),
                 )
                 .options(joinedload(Placement.message), joinedload(Placement.folder))
@@ -256,23 +260,28 @@ class Placements:
         return list(self._session.scalars(query))
 
     def newest_unlabelled(self, folder: Folder, limit: int) -> list[Placement]:
-        """Mail in a label folder that a person put there and that is no example yet.
+        """Of the newest `limit` mails that people put into a label folder: those that are no
+        example yet.
 
         What inboxd itself moved there counts only once a person has confirmed it.
         """
-        known = select(Example.id).where(Example.message_id == Placement.message_id)
-        query = (
-            select(Placement)
+        newest = (
+            select(Placement.id)
             .join(Placement.message)
             .where(
                 Placement.folder_id == folder.id,
                 Placement.gone_at.is_(None),
                 Placement.arrived_by != ArrivedBy.INBOXD,
-                ~known.exists(),
             )
-            .options(joinedload(Placement.message))
             .order_by(Message.internal_date.desc(), Placement.uid.desc())
             .limit(limit)
+        )
+        known = select(Example.id).where(Example.message_id == Placement.message_id)
+        query = (
+            select(Placement)
+            .where(Placement.id.in_(newest), ~known.exists())
+            .options(joinedload(Placement.message))
+            .order_by(Placement.id)
         )
         return list(self._session.scalars(query))
 
@@ -300,9 +309,9 @@ class Placements:
 
     def hand_over(self, message: Message, heir: Message) -> None:
         """All placements of `message` become those of `heir`."""
-        self._session.execute(
-            update(Placement).where(Placement.message_id == message.id).values(message_id=heir.id)
-        )
+        query = select(Placement).where(Placement.message_id == message.id)
+        for placement in self._session.scalars(query):
+            placement.message = heir
 
     def counts(self, folders: Sequence[Folder]) -> dict[int, int]:
         """Number of messages present per folder id."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.errors import NotFound
-from daemon.sorting.observe import hash_message_id
+from daemon.sorting.threads import hash_message_id
 from daemon.store import UnitOfWork
 from daemon.store.tables import Account, Action, Correction, Decision, Message
 from daemon.use_cases.application import Application

@@ -101,6 +101,8 @@ poll_seconds = 1
             cwd=self.root,
             timeout=TIMEOUT_SECONDS,
             check=False,
+            # Without a terminal of its own: passwords are read from `typed`.
+            start_new_session=True,
         )
 
     def ok(self, *arguments: str, **variables: str) -> str:
@@ -126,7 +128,7 @@ poll_seconds = 1
             cwd=self.root,
         )
 
-    def environment(self, variables: Mapping[str, str] = {}) -> dict[str, str]:  # noqa: B006
+    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         """Only what is needed to find programs, and places below `root`."""
         environment = {
             "PATH": os.environ["PATH"],

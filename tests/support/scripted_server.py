@@ -1,0 +1,138 @@
+"""An IMAP server that says exactly what a test wants, for answers no real server can be made
+to give: garbage, half lines, silence, missing codes.
+
+    with ScriptedServer({"UID MOVE": "{tag} OK [COPYUID 7 1 9] Done"}) as server:
+        ...
+        assert "STORE" not in server.commands()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+HANG_UP = "<hang up>"
+"""As a reply, or at its end: the server closes the connection."""
+
+SILENCE = "<silence>"
+"""As a reply: the server says nothing and keeps the connection open."""
+
+_DEFAULTS = {
+    "CAPABILITY": "* CAPABILITY IMAP4rev1 AUTH=PLAIN MOVE UIDPLUS IDLE OBJECTID\r\n{tag} OK",
+    "AUTHENTICATE": "+ \r\n",
+    "<line>": "{tag} OK logged in",
+    "LOGIN": "{tag} OK logged in",
+    "NOOP": "{tag} OK",
+    "LOGOUT": "* BYE bye\r\n{tag} OK",
+    "EXAMINE": (
+        "* FLAGS (\\Deleted)\r\n* 3 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT 10]\r\n"
+        "{tag} OK [READ-ONLY]"
+    ),
+    "SELECT": (
+        "* FLAGS (\\Deleted)\r\n* 3 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT 10]\r\n"
+        "* OK [PERMANENTFLAGS (\\Deleted)]\r\n{tag} OK [READ-WRITE]"
+    ),
+    "IDLE": "+ idling\r\n",
+    "DONE": "{tag} OK done",
+}
+_COMMAND = re.compile(r"(?P<tag>\S+) (?P<name>(?:UID )?\w+)(?P<rest>.*)", re.DOTALL)
+
+
+class ScriptedServer:
+    """Serves one connection after the other; `replies` maps a command's name to its answer.
+
+    A list of answers is used up from the front, its last one stays. `{tag}` becomes the
+    command's tag. Commands without an answer get BAD.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(
+        self, replies: Mapping[str, str | list[str]] | None = None, *, greeting: str = "* OK hi"
+    ) -> None:
+        given = {
+            name: [text] if isinstance(text, str) else list(text)
+            for name, text in {**_DEFAULTS, **(replies or {})}.items()
+        }
+        self._replies = given
+        self._greeting = greeting
+        self._listener = socket.create_server((self.host, 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.received: list[str] = []
+        """Every line from the client, without tags."""
+        self._tag = ""
+        self._connection: socket.socket | None = None
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        if self._connection is not None:
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
+        self._thread.join(5)
+
+    def commands(self) -> list[str]:
+        """The names of the commands received so far, e.g. "UID MOVE"."""
+        names = []
+        for line in self.received:
+            match = re.match(r"(?:UID )?[A-Z]+", line)
+            names.append(match[0] if match else "")
+        return names
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._connection = connection
+            with connection, contextlib.suppress(OSError):
+                self._talk(connection)
+
+    def _talk(self, connection: socket.socket) -> None:
+        if not self._send(connection, self._greeting):
+            return
+        with connection.makefile("rb") as lines:
+            for raw in lines:
+                line = raw.decode("utf-8", "replace").rstrip("\r\n")
+                match = _COMMAND.fullmatch(line)
+                if match:
+                    self._tag, name = match["tag"], match["name"].upper()
+                    self.received.append(line.partition(" ")[2])
+                else:
+                    name = "DONE" if line == "DONE" else "<line>"
+                    self.received.append(line)
+                if not self._send(connection, self._reply(name)):
+                    return
+
+    def _reply(self, name: str) -> str:
+        answers = self._replies.get(name, ["{tag} BAD unknown"])
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        # A tagged response always has a text (RFC 3501, 7.1), and imaplib insists on it.
+        return re.sub(r"\{tag\} OK$", "{tag} OK done", answer).replace("{tag}", self._tag)
+
+    def _send(self, connection: socket.socket, reply: str) -> bool:
+        """Send a reply; False when the connection is to be closed."""
+        if reply == SILENCE:
+            return True
+        text = reply.removesuffix(HANG_UP)
+        if text:
+            ending = "" if text.endswith("\r\n") or text != reply else "\r\n"
+            connection.sendall((text + ending).encode("utf-8", "surrogateescape"))
+        return text == reply
