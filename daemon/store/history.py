@@ -89,7 +89,7 @@ class Decisions:
             .where(Decision.account_id == account.id)
             .group_by(Decision.action)
         )
-        return dict(self._session.execute(query).tuples().all())
+        return dict(self._session.execute(query).all())
 
 
 class Moves:
@@ -254,4 +254,4 @@ class Corrections:
             .where(Correction.account_id == account.id, Correction.kind.in_(TEACHING_KINDS))
             .group_by(Folder.id)
         )
-        return dict(self._session.execute(query).tuples().all())
+        return dict(self._session.execute(query).all())

@@ -70,7 +70,7 @@ class Examples:
             .where(Example.account_id == account.id, Example.excluded_at.is_(None))
             .group_by(Example.folder_id)
         )
-        return dict(self._session.execute(query).tuples().all())
+        return dict(self._session.execute(query).all())
 
     def data_hash(self, account: Account) -> str:
         """Identifies the present set of usable examples and their labels."""
@@ -122,7 +122,7 @@ class FeatureCache:
             query = select(FeatureRow.message_id, FeatureRow.data).where(
                 FeatureRow.fingerprint == fingerprint, FeatureRow.message_id.in_(some)
             )
-            found.update(dict(self._session.execute(query).tuples().all()))
+            found.update(dict(self._session.execute(query).all()))
         return found
 
     def missing(self, fingerprint: str, message_ids: Iterable[int]) -> set[int]:

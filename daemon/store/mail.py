@@ -156,7 +156,7 @@ class Placements:
         )
         present: set[int] = set()
         gone: set[int] = set()
-        for uid, is_present in self._session.execute(query).tuples():
+        for uid, is_present in self._session.execute(query):
             (present if is_present else gone).add(uid)
         return present, gone
 
@@ -320,4 +320,4 @@ class Placements:
             .where(Placement.folder_id.in_([f.id for f in folders]), Placement.gone_at.is_(None))
             .group_by(Placement.folder_id)
         )
-        return dict(self._session.execute(query).tuples().all())
+        return dict(self._session.execute(query).all())

@@ -69,7 +69,7 @@ class World:
         """The UID of a mail in a folder."""
         client = self.person._client
         client.select_folder(folder, readonly=True)
-        answers = client.fetch("1:*", ["BODY.PEEK[]"])
+        answers = client.fetch(client.search(), ["BODY.PEEK[]"])
         found = [uid for uid, answer in answers.items() if answer[b"BODY[]"] == content]
         assert len(found) == 1, f"{len(found)} such mails in {folder}"
         return int(found[0])

@@ -24,9 +24,7 @@ LEAVE = None
         (Role.NEUTRAL, Role.INBOX, CorrectionKind.RESTORED),
     ],
 )
-def test_every_pair_of_roles_has_its_kind(
-    source: Role, target: Role, kind: CorrectionKind
-) -> None:
+def test_every_pair_of_roles_has_its_kind(source: Role, target: Role, kind: CorrectionKind) -> None:
     """The table, row by row."""
     assert kind_of(source, target) is kind
 
@@ -113,7 +111,9 @@ def test_what_was_restored_is_not_sorted(any_world: World) -> None:
     assert any_world.examples() == []
 
 
-def test_an_ambiguous_move_is_recorded_and_not_learned(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_ambiguous_move_is_recorded_and_not_learned(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """Two byte-identical mails that go to two folders cannot be told apart."""
     from tests.support.fake_mailbox import FakeServer
 

@@ -75,7 +75,9 @@ class DyingMailbox:
         return call
 
 
-def mail(subject: str, *, message_id: str = "", in_reply_to: str = "", body: str = "Hallo") -> bytes:
+def mail(
+    subject: str, *, message_id: str = "", in_reply_to: str = "", body: str = "Hallo"
+) -> bytes:
     """A mail whose Message-ID follows from its subject unless it is given."""
     identifier = message_id or f"<{subject.replace(' ', '-').lower()}@example.org>"
     reply = f"In-Reply-To: {in_reply_to}\r\n" if in_reply_to else ""
