@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daemon.config.load import Config
 from daemon.config.secrets import Secret, find_password
-from daemon.config.settings import AccountSettings
+from daemon.config.settings import AccountSettings, ModelSettings
 from daemon.learning.engine import Engine, EngineSettings
 from daemon.mailbox.connection import ConnectionSettings
 from daemon.mailbox.imap import ImapMailbox
@@ -34,19 +34,24 @@ def build(config: Config, *, on_wait: Callable[[], None] = lambda: None) -> Appl
         settings=settings,
         config_path=config.path,
         store=Store.open(state_dir),
-        engine=Engine(
-            EngineSettings(
-                encoder=settings.model.encoder,
-                device=settings.model.device.value,
-                max_tokens=settings.model.max_tokens,
-                threads=settings.model.threads,
-                cache_dir=settings.model.cache_dir,
-                models_dir=state_dir / "models",
-            )
-        ),
+        engine=build_engine(settings.model, state_dir),
         clock=utc_now,
         connect=connect,
         on_wait=on_wait,
+    )
+
+
+def build_engine(model: ModelSettings, state_dir: Path) -> Engine:
+    """The engine of one state directory; loads nothing yet."""
+    return Engine(
+        EngineSettings(
+            encoder=model.encoder,
+            device=model.device.value,
+            max_tokens=model.max_tokens,
+            threads=model.threads,
+            cache_dir=model.cache_dir,
+            models_dir=state_dir / "models",
+        )
     )
 
 

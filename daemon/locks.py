@@ -18,12 +18,15 @@ from daemon.errors import AlreadyRunning
 
 POLL_SECONDS = 0.1
 
+GRACE_SECONDS = 0.5
+"""`running_process` takes the lock for an instant, which must not turn a daemon away."""
+
 
 @contextmanager
 def instance_lock(state_dir: Path) -> Iterator[None]:
-    """Held by `inboxd run`. Raises `AlreadyRunning` at once when another process has it."""
+    """Held by `inboxd run`. Raises `AlreadyRunning` when another process has it."""
     with _open(state_dir / "inboxd.lock") as descriptor:
-        if not _try_lock(descriptor):
+        if not _try_lock_for(descriptor, GRACE_SECONDS):
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             raise AlreadyRunning(
                 f"Another inboxd (process {holder or 'unknown'}) works on {state_dir}."
@@ -51,6 +54,9 @@ def account_lock(
 ) -> Iterator[None]:
     """Held while anybody observes, moves or trains for one account; waits for its turn.
 
+    Excludes other threads of this process too, since each call opens the file anew (flock(2):
+    locks belong to open file descriptions). So it must not be taken twice by one thread.
+
     `on_wait` is called once when it is taken already.
     """
     name = re.sub(r"[^A-Za-z0-9_-]", "_", account)
@@ -72,6 +78,15 @@ def _open(path: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _try_lock_for(descriptor: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not _try_lock(descriptor):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -14,10 +14,18 @@ from datetime import timedelta
 
 import structlog
 
-from daemon.errors import CapabilityMissing, InboxdError, LoginRefused, MailboxError, SecretMissing
+from daemon.errors import (
+    CapabilityMissing,
+    InboxdError,
+    LoginRefused,
+    MailboxError,
+    SecretMissing,
+    StateError,
+)
+from daemon.learning.refit import is_due
 from daemon.mailbox.port import Mailbox
 from daemon.use_cases.application import Application
-from daemon.use_cases.cycle import is_paused, record_failure, run_cycle, train_account
+from daemon.use_cases.cycle import is_paused, record_failure, run_cycle
 from daemon.use_cases.housekeeping import keep_house
 
 log = structlog.get_logger(__name__)
@@ -48,8 +56,12 @@ class Tasks:
 
     def add(self, task: Task) -> None:
         """Ask for `task`; wakes the worker."""
+        self.put_back({task})
+
+    def put_back(self, tasks: set[Task]) -> None:
+        """Ask for `tasks`, for instance because they could not be done."""
         with self._condition:
-            self._waiting.add(task)
+            self._waiting |= tasks
             self._condition.notify_all()
 
     def close(self) -> None:
@@ -101,6 +113,7 @@ class AccountWorker:
         self._stop = stop
         self._learn_later = learn_later
         self._back_off = BackOff(stop)
+        self._is_first_pass = True
 
     def run(self) -> None:
         """The thread's body: connect, work, and after a failure wait and connect again."""
@@ -120,7 +133,12 @@ class AccountWorker:
     def _work(self, mailbox: Mailbox) -> None:
         """Pass after pass over one connection, until it fails or inboxd stops."""
         while tasks := self.tasks.take():
-            self._pass(mailbox, tasks)
+            try:
+                self._pass(mailbox, tasks)
+            except MailboxError:
+                # What was asked for once (to learn) is not asked for again.
+                self.tasks.put_back(tasks)
+                raise
             self._back_off.reset()
             if is_paused(self._app, self._name):
                 return
@@ -129,18 +147,25 @@ class AccountWorker:
         learn = bool(tasks & {Task.LEARN, Task.NIGHTLY})
         stopped = self._stop.is_set
         report = run_cycle(self._app, self._name, mailbox, learn=learn, stopped=stopped)
-        if report.observation is not None and report.observation.lessons and not learn:
-            self._learn_later(self._name)
+        if report.observation is not None and not learn:
+            # An earlier process may have ended between a lesson and its learning.
+            is_left_over = self._is_first_pass and is_due(self._app.store, self._name)
+            if report.observation.lessons or is_left_over:
+                self._learn_later(self._name)
+            self._is_first_pass = False
         if Task.NIGHTLY in tasks and not stopped():
             with self._app.locked(self._name):
-                train_account(self._app, self._name, mailbox, stopped)
                 keep_house(self._app, self._name)
 
     def _failed(self, error: InboxdError) -> None:
         log.warning(
             "worker.failed", account=self._name, kind=type(error).__name__, error=str(error)
         )
-        record_failure(self._app, self._name, error)
+        try:
+            record_failure(self._app, self._name, error)
+        except StateError as trouble:
+            # A full disk, a lock that is held for ever: the log has to do, the worker goes on.
+            log.warning("worker.failure_not_recorded", account=self._name, error=str(trouble))
         hopeless = isinstance(error, LoginRefused | SecretMissing)
         self._back_off.wait(LONGEST_BACK_OFF if hopeless else 0.0)
         self.tasks.add(Task.POLL)
@@ -172,20 +197,24 @@ class IdleWatcher:
             except CapabilityMissing:
                 log.info("idle.not_offered", account=self._name)
                 return
-            except (MailboxError, SecretMissing) as error:
+            except InboxdError as error:
                 # The worker meets the same trouble and reports it; here it only costs speed.
                 log.info("idle.lost", account=self._name, kind=type(error).__name__)
                 self._back_off.wait()
 
     def _watch(self, mailbox: Mailbox) -> None:
-        inbox = self._app.account(self._name).folders.inbox
+        account = self._app.account(self._name)
+        # No longer than a poll at a time: `inboxd pause` is to close this connection too.
+        seconds = min(IDLE_SECONDS, float(account.poll_seconds))
         # Whatever came while nobody watched is seen by one look.
-        self._tasks.add(Task.POLL)
+        changed = True
         while not self._stop.is_set() and not is_paused(self._app, self._name):
-            changed = mailbox.wait(inbox, IDLE_SECONDS, self._stop.is_set)
-            self._back_off.reset()
             if changed:
+                # `wait` counts every change since this STATUS: none falls between two waits.
+                mailbox.status(account.folders.inbox)
                 self._tasks.add(Task.POLL)
+            changed = mailbox.wait(account.folders.inbox, seconds, self._stop.is_set)
+            self._back_off.reset()
 
 
 SHUTDOWN = timedelta(seconds=4.5)

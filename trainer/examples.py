@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.features import HASH_BITS, Block, Features
+from classifier.threads import ThreadLabels
 
 NEAR_DUPLICATE = 0.9
 """Jaccard similarity of the word sets from which on two mails count as one text."""
@@ -84,14 +85,12 @@ def newest_per_key(examples: Iterable[Example]) -> list[Example]:
 
 
 def parent_labels(examples: Sequence[Example]) -> list[str | None]:
-    """For each mail the label of its nearest ancestor that occurs earlier in the sequence."""
-    labels: dict[str, str] = {}
+    """For each mail the label of its nearest kin that occurs earlier in the sequence."""
+    known = ThreadLabels()
     parents: list[str | None] = []
     for one in examples:
-        found = (labels[reference] for reference in one.references if reference in labels)
-        parents.append(next(found, None))
-        if one.message_id:
-            labels[one.message_id] = one.label
+        parents.append(known.label_of(one.references))
+        known.add(one.message_id, one.references, one.label)
     return parents
 
 

@@ -66,13 +66,13 @@ class Design:
         for block in _column_blocks(np.flatnonzero(dense)):
             columns = np.asfortranarray(wide[:, block].toarray())
             gram = blas.ssyrk(1.0, columns, beta=1.0, c=gram, lower=1, overwrite_c=1)
-        _mirror(gram)
         rare = wide[:, np.flatnonzero(~dense & (frequency > 1))].tocsr()
         _add_sparse_gram(gram, rare)
         once = wide[:, np.flatnonzero(frequency == 1)]
         gram[np.diag_indices_from(gram)] += np.bincount(
             once.indices, weights=once.data**2, minlength=len(self)
         )
+        _mirror(gram)
         return gram
 
     def against(self, row: Rows) -> Floats:
@@ -179,8 +179,9 @@ def _mirror(gram: Floats) -> None:
 
 
 def _add_sparse_gram(gram: Floats, rows: sparse.csr_array) -> None:
-    """gram += rows rowsᵀ in strips, so that the product never stands whole beside it."""
-    transposed = rows.T.tocsr()
+    """Lower triangle of gram += rows rowsᵀ, in strips: the product never stands whole beside."""
+    columns = rows.tocsc()
     for start in range(0, rows.shape[0], _ROWS_AT_ONCE):
-        stop = start + _ROWS_AT_ONCE
-        gram[start:stop] += (rows[start:stop] @ transposed).toarray()
+        stop = min(start + _ROWS_AT_ONCE, rows.shape[0])
+        transposed = columns[:stop].T  # of the rows up to this strip, now by row
+        gram[start:stop, :stop] += (rows[start:stop] @ transposed).toarray()

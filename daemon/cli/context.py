@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from daemon.cli.output import errors
 
 if TYPE_CHECKING:
     from daemon.config.load import Config
+    from daemon.learning.engine import Engine
     from daemon.use_cases.application import Application
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -68,6 +70,26 @@ def application(*, quiet: bool = True) -> Iterator[Application]:
         yield app
     finally:
         app.store.close()
+
+
+def engine_without_account() -> tuple[Engine, float]:
+    """An engine for work that needs no account, and the target precision.
+
+    Uses the configuration where there is one, else the defaults.
+    """
+    from daemon.bootstrap import build_engine  # noqa: PLC0415
+    from daemon.config.load import default_places  # noqa: PLC0415
+    from daemon.config.settings import ModelSettings, StateSettings  # noqa: PLC0415
+    from daemon.logs import configure_logging  # noqa: PLC0415
+
+    configure_logging(OPTIONS.log_level or "warning", "console")
+    named = OPTIONS.config is not None or "INBOXD_CONFIG" in os.environ
+    if named or any(place.exists() for place in default_places()):
+        settings = load().settings
+        model, state = settings.model, settings.state
+    else:
+        model, state = ModelSettings(), StateSettings()
+    return build_engine(model, state.dir), model.target_precision
 
 
 def one_account(app: Application, name: str | None) -> str:

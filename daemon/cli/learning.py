@@ -26,6 +26,8 @@ STAGES = {
     "inventory": "Looking into the folders",
     "encode": "Reading mail with BERT",
     "train": "Learning and evaluating",
+    "replay": "Living through it again",
+    "baselines": "The same for the baselines",
 }
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import accounts, learning, running, sorting
+from daemon.cli import accounts, learning, replaying, running, sorting
 from daemon.cli.context import OPTIONS
 from daemon.cli.output import errors
 from daemon.errors import ConfigError, InboxdError
@@ -71,6 +71,7 @@ def options(
 
 accounts.register(cli)
 learning.register(cli)
+replaying.register(cli)
 running.register(cli)
 sorting.register(cli)
 

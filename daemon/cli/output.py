@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -42,15 +43,18 @@ def plain(value: Any) -> Any:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table; columns whose name begins with # are right-aligned numbers."""
-    view = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    """A table; columns whose name begins with # are right-aligned numbers.
+
+    Title and cells are shown as they are: folder names such as "[bug] reports" are no markup.
+    """
+    view = Table(title=Text(title, style="bold"), title_justify="left", header_style="bold")
     for column in columns:
         is_number = column.startswith("#")
         view.add_column(
             column.removeprefix("#"), justify="right" if is_number else "left", overflow="fold"
         )
     for row in rows:
-        view.add_row(*("–" if cell is None else str(cell) for cell in row))
+        view.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
     console.print(view)
 
 

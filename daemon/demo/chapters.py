@@ -175,7 +175,7 @@ def summarise(play: Play, seconds: float) -> None:
             "sorted rightly": share(sum(one.right for one in moved), len(moved))
             + f"; in chapter 3 {share(sum(one.right for one in ordinary), len(ordinary))}",
             "left in the inbox": f"{len(left)}, {sum(one.right for one in left)} of them rightly",
-            "corrected by you": f"{state.corrections}, of these {state.overruled} moves of inboxd",
+            "corrected by you": f"{state.corrections} mails, {state.overruled} of them sorted before",
             "models": f"{len(models)} trained, {promoted} promoted; in use: {state.model}",
             "speed": f"{play.mails_per_second:.0f} mails per second read with BERT; "
             f"the demo took {seconds:.0f} s",

@@ -32,7 +32,9 @@ _STAGES = {
 _SECONDS, _FOLDER, _PERCENT, _VERDICT = 8, 20, 7, 10
 """Columns of the live list; the subject gets what is left."""
 
-LEGEND = "→ sorted   ? left in the inbox, with its best guess   ✓ right   ✗ wrong, belongs there"
+LEGEND = (
+    "→ sorted   ? left in the inbox, with its best guess   ✓ right   ✗ wrong, and where it belongs"
+)
 
 
 class Screen:

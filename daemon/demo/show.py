@@ -38,7 +38,7 @@ def run_demo(console: Console, *, keep: bool) -> int:
         try:
             with temporary_directory(keep=keep) as directory:
                 try:
-                    _everything(screen, directory)
+                    _everything(screen, directory, interrupts)
                 finally:
                     interrupts.over()
                     if keep:
@@ -50,7 +50,7 @@ def run_demo(console: Console, *, keep: bool) -> int:
     return 0
 
 
-def _everything(screen: Screen, directory: Path) -> None:
+def _everything(screen: Screen, directory: Path, interrupts: Interrupts) -> None:
     started = time.monotonic()
     screen.title(
         "inboxd demo",
@@ -63,11 +63,12 @@ def _everything(screen: Screen, directory: Path) -> None:
         with application(directory, server) as app:
             play = Play(screen, app, samples, person, Watcher(app, ACCOUNT))
             chapters.learn_from_folders(play)
-            with _daemon(app):
+            with _daemon(app, screen):
                 chapters.sort_new_mail(play)
                 moves = chapters.disagree(play)
                 chapters.learn_from_moves(play, moves)
                 chapters.summarise(play, time.monotonic() - started)
+                interrupts.over()
 
 
 def _person(server: MailServer) -> Person:
@@ -75,7 +76,7 @@ def _person(server: MailServer) -> Person:
 
 
 @contextmanager
-def _daemon(app: Application) -> Iterator[None]:
+def _daemon(app: Application, screen: Screen) -> Iterator[None]:
     """The daemon as `inboxd run` starts it, in threads of this process."""
     with instance_lock(app.state_dir):
         service = Service(app)
@@ -83,7 +84,8 @@ def _daemon(app: Application) -> Iterator[None]:
         try:
             yield
         finally:
-            any(service.shut_down() for _ in range(_SHUT_DOWN_ATTEMPTS))
+            with screen.waiting("Stopping the daemon …"):
+                any(service.shut_down() for _ in range(_SHUT_DOWN_ATTEMPTS))
 
 
 def _say_where(screen: Screen, directory: Path) -> None:

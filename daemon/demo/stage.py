@@ -19,6 +19,7 @@ from daemon.use_cases.application import Application
 ACCOUNT = "demo"
 CONFIG_NAME = "config.toml"
 
+_MODEL_VARIABLES = f"{PREFIX}MODEL{DELIMITER}"
 _PASSWORD_NAME = "password"  # noqa: S105 - the name of a file
 _CONFIG = """\
 # Written by inboxd demo. The mail server behind it ended with the demo.
@@ -53,7 +54,8 @@ def temporary_directory(*, keep: bool) -> Iterator[Path]:
         yield directory
     finally:
         if not keep:
-            shutil.rmtree(directory)
+            # A thread of the daemon that did not stop in time may still hold a file open.
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager
@@ -88,9 +90,7 @@ def _other_accounts_hidden() -> Iterator[None]:
     hidden = {
         name: os.environ.pop(name)
         for name in list(os.environ)
-        if name.startswith(PREFIX)
-        and DELIMITER in name
-        and not name.startswith(f"{PREFIX}MODEL{DELIMITER}")
+        if name.startswith(PREFIX) and not name.startswith(_MODEL_VARIABLES)
     }
     try:
         yield

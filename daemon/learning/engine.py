@@ -116,12 +116,24 @@ class AccountModel:
 
         return Registry(self.directory)
 
+    def current(self) -> str | None:
+        """The version in use, None without one. Raises `ModelError` when nobody can tell."""
+        from classifier.registry import RegistryError  # noqa: PLC0415
+
+        try:
+            return self.registry.current()
+        except RegistryError as error:
+            raise ModelError(
+                f"{error}.",
+                next_step="Delete this file, then run: inboxd learn",
+            ) from error
+
     def judge(self) -> ModelJudge | None:
         """The current model, loaded again whenever the pointer has moved; None without one.
 
         Raises `ModelError` when the current model is damaged or suits another encoder.
         """
-        version = self.registry.current()
+        version = self.current()
         if version is None:
             return None
         if self._loaded is None or self._loaded.version != version:

@@ -98,6 +98,9 @@ def refit(
     started = time.perf_counter()
     source = engine.feature_source(settings.max_bytes)
     cache_features(store, mailbox, account_name, source, stopped=stopped)
+    if stopped():
+        # A model of half the examples would pass for one of all of them.
+        return Refit(None, False, "Stopped before training.", 0, {}, 0.0, {}, None)
     with store.read() as work:
         account = work.accounts.get(account_name)
         data_hash = work.examples.data_hash(account) if account is not None else ""
@@ -248,7 +251,7 @@ def _current(models: AccountModel) -> Contender | None:
     from trainer.fit import held_out_from_json  # noqa: PLC0415 - loads torch
     from trainer.gate import Contender  # noqa: PLC0415
 
-    version = models.registry.current()
+    version = models.current()
     if version is None:
         return None
     try:

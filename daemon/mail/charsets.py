@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import codecs
 
-# Codecs that are no charsets, or that need more than linear time: a mail that declares
-# `charset=punycode` over 64 kB stalls Python for minutes, `zlib` is a decompression bomb.
+# Python's codecs that are no charsets of mail, although a mail may name them: `zlib` is a
+# decompression bomb, `punycode` needs quadratic time, `undefined` always raises.
 _NO_CHARSETS = frozenset(
     {"base64", "bz2", "hex", "idna", "mbcs", "oem", "punycode", "quopri", "raw-unicode-escape"}
     | {"rot-13", "undefined", "unicode-escape", "uu", "zlib"}

@@ -1,9 +1,10 @@
 """Header blocks, read so that hostile or broken mail can neither crash nor stall the reader.
 
-Python's `email` package parses a header block well but fails on some of what real mailboxes
-hold: `getaddresses` recurses once per opening parenthesis, `decode_params` compares None with
-int, and defects of one header raise when another one is read. Here every function is total:
-any bytes in, a value out, in time linear in the (capped) input.
+Python's `email` package reads good headers well, but raises on what real mailboxes hold:
+`getaddresses` recurses once per opening parenthesis, RFC 2231 parameters that are both plain
+and continued end in a TypeError, and with `policy.default` looking at `From: "` or at
+`Message-ID: <[>` is an IndexError. Here every function is total: any bytes in, a value out,
+in time linear in the (capped) input.
 """
 
 from __future__ import annotations

@@ -49,8 +49,6 @@ _SEARCH_WINDOW = 90_000
 _IDLE_RENEWAL_SECONDS = 540.0
 """RFC 2177 asks for less than 29 minutes; routers forget a silent connection after ten."""
 
-_MAX_UID = 2**32 - 1
-
 
 class ImapMailbox:
     """`daemon.mailbox.port.Mailbox` over one IMAP connection."""
@@ -81,7 +79,7 @@ class ImapMailbox:
         """All folders of the personal namespace, subscribed or not, sorted by name."""
         names = self._capabilities.names
         personal, foreign = self._wire.namespaces() if "NAMESPACE" in names else ([], [])
-        # Cyrus tells special uses only on request, and only RFC 5258 servers understand it.
+        # RFC 6154 lets a server tell special uses only when asked; the syntax is RFC 5258.
         on_request = names.issuperset({"SPECIAL-USE", "LIST-EXTENDED"})
         return read_folders(self._wire.list_folders(special_use=on_request), personal, foreign)
 
@@ -197,14 +195,10 @@ class ImapMailbox:
     def _undeleted(self, selection: Selection, uid_next: int) -> list[int]:
         if selection.messages <= _SEARCH_WINDOW:
             return self._wire.search("UNDELETED")
+        # Never "low:*": beyond UIDNEXT that is the last message, whatever its UID.
         found: list[int] = []
         for low in range(1, uid_next, _SEARCH_WINDOW):
-            high = low + _SEARCH_WINDOW - 1
-            if high >= uid_next:
-                high = _MAX_UID
-            window = self._wire.search("UID", f"{low}:{high}", "UNDELETED")
-            # Beyond UIDNEXT servers answer with the last message, whatever its UID.
-            found.extend(uid for uid in window if uid >= low)
+            found += self._wire.search("UID", f"{low}:{low + _SEARCH_WINDOW - 1}", "UNDELETED")
         return found
 
     # Changing ------------------------------------------------------------------------------

@@ -16,7 +16,10 @@ from daemon.errors import CommandRefused, FolderMissing
 _REFUSAL = re.compile(r"command error: BAD|failed: ")
 _CODE = re.compile(r"\[([A-Z][A-Z0-9-]*)(?=[\] ])")
 _CHANGE = re.compile(rb"\* (?:\d+ (?:EXISTS|EXPUNGE|FETCH)|VANISHED)\b", re.IGNORECASE)
-_PASSING_TROUBLE = frozenset({"UNAVAILABLE", "SERVERBUG", "INUSE", "LIMIT", "CONTACTADMIN"})
+# Refusals that say nothing about the folder; READ-ONLY is ours, see `Wire`.
+_FOLDER_IS_THERE = frozenset(
+    {"UNAVAILABLE", "SERVERBUG", "INUSE", "LIMIT", "CONTACTADMIN", "READ-ONLY"}
+)
 _NO_TARGET = frozenset({"TRYCREATE", "NONEXISTENT"})
 
 
@@ -38,11 +41,11 @@ def is_change(line: bytes) -> bool:
 
 @contextlib.contextmanager
 def folder_errors() -> Iterator[None]:
-    """A refused SELECT or STATUS means `FolderMissing`, unless the server is in trouble."""
+    """A refused SELECT or STATUS means `FolderMissing`, unless the code speaks of trouble."""
     try:
         yield
     except CommandRefused as error:
-        if error.code in _PASSING_TROUBLE:
+        if error.code in _FOLDER_IS_THERE:
             raise
         raise FolderMissing("The folder does not exist or cannot be opened.") from error
 

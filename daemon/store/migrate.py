@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from daemon.errors import DatabaseBroken, DatabaseTooNew, StateError
@@ -20,6 +20,10 @@ def migrations_directory() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "migrations"
 
 
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 def upgrade(engine: Engine) -> None:
     """Bring the database to the newest schema.
 
@@ -29,10 +33,15 @@ def upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
+    head = script.get_current_head()
     try:
+        with engine.execution_options(writing=False).connect() as connection:
+            # Mostly nothing is to be done, and then nobody who writes must be waited for.
+            if _revision(connection) == head:
+                return
         with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-            if current == script.get_current_head():
+            current = _revision(connection)
+            if current == head:
                 return
             known = {revision.revision for revision in script.walk_revisions()}
             if current is not None and current not in known:

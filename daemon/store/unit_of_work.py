@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from daemon.errors import DatabaseBroken, StateError
@@ -126,6 +126,8 @@ class Store:
 def _errors_of_the_store() -> Iterator[None]:
     try:
         yield
+    except IntegrityError:
+        raise  # a bug of the program; nobody must restore a backup because of it
     except OperationalError as error:
         raise StateError(
             f"The database refused an operation: {error.orig}.",

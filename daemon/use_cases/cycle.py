@@ -74,6 +74,8 @@ def run_cycle(
 
 def run_cycle_once(app: Application, name: str) -> CycleReport:
     """Connect, do one pass, close. An error is recorded for `status` and raised."""
+    if is_paused(app, name):
+        return CycleReport(name, app.clock(), paused=True)
     try:
         with app.mailbox(name) as mailbox:
             return run_cycle(app, name, mailbox)

@@ -41,7 +41,7 @@ def learn(
     `ModelError`, `StateError`.
     """
     newest = newest_per_folder or app.settings.training.newest_per_folder
-    with app.mailbox(name) as mailbox, app.locked(name):
+    with app.locked(name), app.mailbox(name) as mailbox:
         progress("inventory", 0, 1)
         reconcile(app.store, mailbox, name, app.clock)
         observe(app.store, mailbox, name, app.patterns(name), app.clock())
@@ -75,7 +75,7 @@ def learn(
 
 def train(app: Application, name: str) -> Refit:
     """Re-fit now from everything that people taught so far. Raises as `learn` does."""
-    with app.mailbox(name) as mailbox, app.locked(name):
+    with app.locked(name), app.mailbox(name) as mailbox:
         reconcile(app.store, mailbox, name, app.clock)
         observe(app.store, mailbox, name, app.patterns(name), app.clock())
         return refit(app.store, app.engine, name, mailbox, app.refit_settings(name), app.clock)

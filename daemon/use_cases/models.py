@@ -48,8 +48,8 @@ def list_models(app: Application, name: str | None) -> list[ModelSummary]:
 
 def show_model(app: Application, name: str, version: str | None) -> ModelDetails:
     """One model, by default the current one. Raises `NotFound`."""
-    registry = app.engine.account(name).registry
-    wanted = version or registry.current()
+    model = app.engine.account(name)
+    wanted = version or model.current()
     if wanted is None:
         raise NotFound(f"Account {name} has no model yet.", next_step="Run: inboxd learn")
     with app.store.read() as work:
@@ -59,7 +59,9 @@ def show_model(app: Application, name: str, version: str | None) -> ModelDetails
             raise NotFound(
                 f"Account {name} has no model {wanted}.", next_step="Run: inboxd models list"
             )
-        return ModelDetails(_summary(app, name, row), str(registry.path(wanted)), dict(row.report))
+        return ModelDetails(
+            _summary(app, name, row), str(model.registry.path(wanted)), dict(row.report)
+        )
 
 
 def roll_back(app: Application, name: str) -> str:

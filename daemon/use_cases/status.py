@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from classifier.registry import Registry
 from daemon.locks import running_process
 from daemon.store import UnitOfWork
 from daemon.store.tables import Account, Action, Folder, Role
@@ -72,7 +71,7 @@ def status(app: Application) -> Status:
 def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
     mode = app.account(name).mode.value
     account = work.accounts.get(name)
-    model = Registry(app.engine.settings.models_dir / name).current()
+    model = app.engine.account(name).current()
     if account is None:
         return AccountState(name, "new", mode, 0, 0, 0, 0, 0, 0, model, None, None, None, ())
     counts = work.decisions.counts(account)

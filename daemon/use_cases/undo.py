@@ -26,7 +26,7 @@ def undo_moves(
     moves that were planned by then are settled at the next pass.
     """
     ids = _message_ids(app, name, messages) if messages else None
-    with app.mailbox(name) as mailbox, app.locked(name):
+    with app.locked(name), app.mailbox(name) as mailbox:
         reconcile(app.store, mailbox, name, app.clock)
         observe(app.store, mailbox, name, app.patterns(name), app.clock())
         return undo(app.store, mailbox, name, UndoSelection(ids, last, since), app.clock)

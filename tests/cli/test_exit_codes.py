@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -103,12 +105,17 @@ def test_a_missing_password_is_reported_with_the_places_looked_at(
 
 def test_a_password_file_that_everyone_can_read_is_refused(home: Home) -> None:
     """With the command that mends it."""
-    home.password_file.chmod(0o644)
+    # Not below tmp_path: other users cannot get there, so what lies in it is no secret spilt.
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        password_file = Path(directory) / "password"
+        password_file.write_text("s3cret-pässword\n", encoding="utf-8")
+        password_file.chmod(0o644)
 
-    done = home.run("run", "--once")
+        done = home.run("run", "--once", INBOXD_ACCOUNTS__PRIVATE__PASSWORD_FILE=str(password_file))
 
     assert done.returncode == 3
-    assert f"chmod 600 {home.password_file}" in done.stderr.replace("\n", "")
+    assert f"chmod 600 {password_file}" in done.stderr.replace("\n", "")
     assert "s3cret" not in done.stderr + done.stdout
 
 

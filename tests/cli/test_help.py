@@ -15,7 +15,7 @@ COMMANDS = (
     "classify", "pause", "resume", "models",
 )  # fmt: skip
 
-HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "pydantic", "apscheduler")
+HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler")
 
 _IMPORTED = """
 import json, sys

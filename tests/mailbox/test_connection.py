@@ -127,7 +127,7 @@ def test_a_preauthenticated_greeting_does_not_replace_starttls() -> None:
         ("{tag} BAD nope", LoginRefused),
         ("{tag} NO [UNAVAILABLE] identity provider down", MailboxUnreachable),
         ("{tag} NO [LIMIT] too many connections", MailboxUnreachable),
-        ("* BYE see you", MailboxUnreachable),
+        ("* BYE see you" + HANG_UP, MailboxUnreachable),
         (HANG_UP, MailboxUnreachable),
         ("?\r\n", MailboxUnreachable),
     ],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from daemon.sorting.lessons import kind_of
 from daemon.store.tables import CorrectionKind, Role
 from tests.sorting.world import World
+from tests.support.fake_mailbox import FakeServer
 
 LEAVE = None
 
@@ -112,12 +115,10 @@ def test_what_was_restored_is_not_sorted(any_world: World) -> None:
 
 
 def test_an_ambiguous_move_is_recorded_and_not_learned(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
 ) -> None:
     """Two byte-identical mails that go to two folders cannot be told apart."""
-    from tests.support.fake_mailbox import FakeServer
-
-    world = World(tmp_path_factory.mktemp("ambiguous"), FakeServer(server_ids=None))
+    world = World(tmp_path, FakeServer(server_ids=None))
     world.deliver("Hallo 1", "Hallo 1")
     world.notice()
     world.server.move("INBOX", [1], "Reisen")

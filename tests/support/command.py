@@ -48,7 +48,7 @@ class Home:
     @property
     def database(self) -> Path:
         """The SQLite file."""
-        return self.state_dir / "inboxd.db"
+        return self.state_dir / "inboxd.sqlite3"
 
     @property
     def password_file(self) -> Path:

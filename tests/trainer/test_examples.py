@@ -46,7 +46,7 @@ def test_the_last_example_given_for_a_key_wins() -> None:
     assert [one.label for one in newest_per_key([first, moved])] == ["b"]
 
 
-def test_parent_is_the_nearest_ancestor_seen_earlier() -> None:
+def test_parent_is_the_nearest_kin_seen_earlier() -> None:
     """References are walked from the nearest; what comes later does not count."""
     content = features(RANDOM, 0)
     mails = [
@@ -55,8 +55,9 @@ def test_parent_is_the_nearest_ancestor_seen_earlier() -> None:
         example(2, "c", content, references=("id-1", "id-0")),
         example(3, "d", content, references=("id-9", "id-4", "id-0")),
         example(4, "e", content, references=("id-unknown",)),
+        example(5, "f", content, references=("id-unknown",)),
     ]
-    assert parent_labels(mails) == [None, "a", "b", "a", None]
+    assert parent_labels(mails) == [None, "a", "b", "a", None, "e"]
 
 
 def test_selection_is_balanced_newest_first_and_keeps_descriptions() -> None:
