@@ -7,34 +7,53 @@ prediction of every mail from all others (which the gate compares models by).
 
 from __future__ import annotations
 
-import json
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from classifier.calibrate import Calibration
-from classifier.decision import FolderThreshold, Prediction, decide
 from classifier.labels import LabelSet
 from classifier.model import MailClassifier, MailClassifierConfig
 from classifier.space import BlockWeights
-from trainer.calibration import Past, fit_calibration
+from trainer.calibration import Past
 from trainer.examples import Example, newest_per_key, select
 from trainer.head import Head, HeadWeights, check_trainable
-from trainer.metrics import coverage_at, expected_calibration_error
-from trainer.thresholds import Outcome, ThresholdSettings, thresholds
+from trainer.report import (
+    FitReport,
+    HeldOut,
+    LabelReport,
+    fit_report,
+    held_out_from_json,
+    held_out_to_json,
+)
+from trainer.thresholds import ThresholdSettings
+from trainer.tune import Goal, Tuned, count_by_label, outcomes_of, recent_mails, tune
 
-Integers = npt.NDArray[np.int64]
+__all__ = [
+    "FitReport",
+    "FitSettings",
+    "Fitted",
+    "Goal",
+    "HeldOut",
+    "LabelReport",
+    "Tuned",
+    "assemble",
+    "count_by_label",
+    "fit",
+    "held_out_from_json",
+    "held_out_to_json",
+    "outcomes_of",
+    "recent_mails",
+    "tune",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """How the head learns. The defaults were measured; see docs/learning.md.
+    """How the head learns. The defaults were chosen by replaying real mailboxes.
 
     `ridge_lambda`: strength of the regularisation; flat between 0.01 and 0.1.
     `max_examples`: more are thinned out, newest and balanced over the labels first. The dual
@@ -53,68 +72,6 @@ class FitSettings:
     calibration_window: int = 800
     held_out: int = 1000
     thresholds: ThresholdSettings = field(default_factory=ThresholdSettings)
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """What a model says about a mail that it had not seen."""
-
-    label: str
-    probability: float
-
-
-def held_out_to_json(held_out: Mapping[str, HeldOut]) -> str:
-    """The gate's memory of a model, to be kept beside it."""
-    return json.dumps({key: [one.label, one.probability] for key, one in held_out.items()})
-
-
-def held_out_from_json(text: str) -> dict[str, HeldOut]:
-    """The inverse of `held_out_to_json`."""
-    rows: dict[str, tuple[str, float]] = json.loads(text)
-    return {key: HeldOut(label, share) for key, (label, share) in rows.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class LabelReport:
-    """One label in the calibration window: how often right, and what it may do by itself."""
-
-    examples: int
-    predicted: int
-    right: int
-    actual: int
-    threshold: FolderThreshold
-
-
-@dataclass(frozen=True, slots=True)
-class FitReport:
-    """Figures of one fit; all from predictions of mails not yet seen. JSON-able by `as_dict`.
-
-    `accuracy_by_quarter`: share of right top labels in each quarter of the history; mails that
-    were the first of their folder count as wrong. `ece`, `coverage_95`, `coverage_98` (share
-    of mails above the confidence at which 95 or 98 % are right, chosen in hindsight), and
-    `moved` and `moved_right` belong to the calibration window; the last two are of its newer
-    half, with calibration and thresholds from its older half only.
-    """
-
-    examples: int
-    left_out: int
-    labels: int
-    seconds: float
-    accuracy_by_quarter: tuple[float, ...]
-    window: int
-    accuracy: float
-    ece: float
-    coverage_95: float
-    coverage_98: float
-    moved: float
-    moved_right: float | None
-    target_precision: float
-    per_label: Mapping[str, LabelReport]
-    held_out: Mapping[str, HeldOut]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,63 +119,17 @@ def fit(
         featurizer_fingerprint=featurizer_fingerprint,
         training={"examples": len(learnt), "target_precision": target_precision},
     )
-    report = FitReport(
-        examples=len(learnt),
+    report = fit_report(
+        head,
+        past,
+        goal,
+        tuned,
+        window=chosen.calibration_window,
+        held_out=chosen.held_out,
         left_out=len(unique) - len(learnt),
-        labels=len(head.labels),
-        target_precision=target_precision,
-        accuracy_by_quarter=_by_quarter(learnt, past, tuned.calibration),
-        per_label=_per_label(learnt, past[window], head.labels, tuned),
-        held_out=_held_out(head, tuned.calibration, chosen.held_out),
-        **_window_figures(past[window], head.labels, count_by_label(learnt), goal, tuned),
-        seconds=time.perf_counter() - started,
     )
-    return Fitted(model, report, tuple(learnt), past)
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """The precision that automatic moves must have, and how carefully to look."""
-
-    target_precision: float
-    folder_targets: Mapping[str, float]
-    settings: ThresholdSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """What past predictions decide: how sure the model is, and how sure it must be."""
-
-    calibration: Calibration
-    thresholds: Mapping[str, FolderThreshold]
-
-
-def tune(past: Past, labels: Sequence[str], counts: Mapping[str, int], goal: Goal) -> Tuned:
-    """Calibration and thresholds from past predictions; `counts`: training mails by label."""
-    calibration = fit_calibration(past)
-    limits = thresholds(
-        outcomes_of(past, calibration, labels),
-        {label: counts.get(label, 0) for label in labels},
-        goal.target_precision,
-        goal.settings,
-        goal.folder_targets,
-    )
-    return Tuned(calibration, limits)
-
-
-def outcomes_of(past: Past, calibration: Calibration, labels: Sequence[str]) -> list[Outcome]:
-    """Top label, its probability and whether it was right, per prediction."""
-    probabilities = past.probabilities(calibration)
-    best = probabilities.argmax(axis=1)
-    return [
-        Outcome(labels[choice], float(row[choice]), bool(choice == truth))
-        for choice, row, truth in zip(best.tolist(), probabilities, past.truth, strict=True)
-    ]
-
-
-def count_by_label(examples: Sequence[Example]) -> Counter[str]:
-    """Number of mails (descriptions do not count) by label."""
-    return Counter(one.label for one in examples if one.is_mail)
+    seconds = time.perf_counter() - started
+    return Fitted(model, replace(report, seconds=seconds), tuple(learnt), past)
 
 
 def assemble(
@@ -257,80 +168,3 @@ def assemble(
     )
     model.train(mode=False)
     return model
-
-
-def recent_mails(examples: Sequence[Example], size: int) -> Integers:
-    """Positions of the last `size` mails that were predicted with two classes known."""
-    seen: set[str] = set()
-    positions = []
-    for position, one in enumerate(examples):
-        if one.is_mail and len(seen) >= 2:
-            positions.append(position)
-        seen.add(one.label)
-    return np.array(positions[-size:], dtype=np.int64)
-
-
-def _by_quarter(
-    examples: Sequence[Example], past: Past, calibration: Calibration
-) -> tuple[float, ...]:
-    positions = recent_mails(examples, len(examples))
-    right = past[positions].probabilities(calibration).argmax(axis=1) == past.truth[positions]
-    return tuple(float(part.mean()) for part in np.array_split(right, 4) if len(part))
-
-
-def _window_figures(
-    past: Past, labels: Sequence[str], counts: Mapping[str, int], goal: Goal, tuned: Tuned
-) -> dict[str, Any]:
-    """The figures of `FitReport` that belong to the calibration window."""
-    outcomes = outcomes_of(past, tuned.calibration, labels)
-    confidence = np.array([one.probability for one in outcomes], dtype=np.float64)
-    right = np.array([one.right for one in outcomes], dtype=np.bool_)
-    half = len(past) // 2
-    earlier = tune(past[:half], labels, counts, goal)
-    later = [
-        one.right
-        for one in outcomes_of(past[half:], earlier.calibration, labels)
-        if _moves(one, earlier.thresholds)
-    ]
-    return {
-        "window": len(past),
-        "accuracy": float(right.mean()) if len(right) else 0.0,
-        "ece": expected_calibration_error(confidence, right),
-        "coverage_95": coverage_at(confidence, right, 0.95),
-        "coverage_98": coverage_at(confidence, right, 0.98),
-        "moved": len(later) / max(len(past) - half, 1),
-        "moved_right": sum(later) / len(later) if later else None,
-    }
-
-
-def _moves(outcome: Outcome, limits: Mapping[str, FolderThreshold]) -> bool:
-    return decide(Prediction(((outcome.label, outcome.probability),)), limits).moves
-
-
-def _per_label(
-    examples: Sequence[Example], past: Past, labels: Sequence[str], tuned: Tuned
-) -> dict[str, LabelReport]:
-    outcomes = outcomes_of(past, tuned.calibration, labels)
-    predicted = Counter(one.label for one in outcomes)
-    right = Counter(one.label for one in outcomes if one.right)
-    actual = Counter(labels[number] for number in past.truth.tolist())
-    counts = count_by_label(examples)
-    return {
-        label: LabelReport(
-            counts[label], predicted[label], right[label], actual[label], tuned.thresholds[label]
-        )
-        for label in labels
-    }
-
-
-def _held_out(head: Head, calibration: Calibration, size: int) -> dict[str, HeldOut]:
-    """Leave-one-out predictions of the newest `size` mails, by example key."""
-    positions = [at for at, one in enumerate(head.examples) if one.is_mail][-size:]
-    if not positions:
-        return {}
-    chosen = head.leave_one_out()[np.array(positions)]
-    outcomes = outcomes_of(chosen, calibration, head.labels)
-    return {
-        head.examples[at].key: HeldOut(one.label, one.probability)
-        for at, one in zip(positions, outcomes, strict=True)
-    }

@@ -78,7 +78,8 @@ class Ridge:
             raise ValueError("classes are numbered without gaps")
         row = self._forward(similarities[:, None])[:, 0]
         scores = _combine(row @ self._solved, self.class_count)
-        pivot = np.sqrt(max(square + self._ridge / weight - float(row @ row), 1e-12))
+        # What the earlier mails leave unexplained is never negative, but for rounding.
+        pivot = np.sqrt(max(square - float(row @ row), 0.0) + self._ridge / weight)
         self._grow()
         self._factor[self._size, : self._size] = row
         self._factor[self._size, self._size] = pivot

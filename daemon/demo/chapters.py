@@ -65,7 +65,7 @@ def learn_from_folders(play: Play) -> None:
         folder_rows(refit.report, refit.labels),
     )
     screen.say(
-        "Recognised: judged before it was learned from. inboxd sorts into a folder only from a "
+        "\nRecognised: judged before it was learned from. inboxd sorts into a folder only from a "
         "probability on at which it expects to be right "
         f"{percent(refit.report['target_precision'])} of the time; all other mail stays.",
         "dim",
@@ -175,7 +175,8 @@ def summarise(play: Play, seconds: float) -> None:
             "sorted rightly": share(sum(one.right for one in moved), len(moved))
             + f"; in chapter 3 {share(sum(one.right for one in ordinary), len(ordinary))}",
             "left in the inbox": f"{len(left)}, {sum(one.right for one in left)} of them rightly",
-            "corrected by you": f"{state.corrections} mails, {state.overruled} of them sorted before",
+            "corrected by you": f"{state.corrections} mails, of which inboxd had sorted "
+            f"{state.overruled}",
             "models": f"{len(models)} trained, {promoted} promoted; in use: {state.model}",
             "speed": f"{play.mails_per_second:.0f} mails per second read with BERT; "
             f"the demo took {seconds:.0f} s",

@@ -113,7 +113,9 @@ class Screen:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table; columns whose title begins with # hold numbers."""
-        view = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+        view = Table(
+            box=box.SIMPLE_HEAD, header_style="bold", show_edge=False, padding=(0, 2, 0, 0)
+        )
         for column in columns:
             is_number = column.startswith("#")
             view.add_column(
@@ -121,6 +123,7 @@ class Screen:
             )
         for row in rows:
             view.add_row(*row)
+        self.console.print()
         self.console.print(view, width=self.width)
 
     def pairs(self, values: Mapping[str, str]) -> None:

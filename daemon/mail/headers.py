@@ -75,7 +75,7 @@ def _fields(block: bytes) -> Iterator[tuple[str, bytes]]:
                 size += len(line)
             continue
         if name:
-            yield name, b" ".join(part.strip() for part in lines)[:MAX_VALUE_BYTES]
+            yield name, _unfolded(lines)
         name, lines, size = "", [], 0
         # A line without a colon (an mbox "From " line, a broken fold) ends the field before
         # it and is no field itself.
@@ -84,7 +84,11 @@ def _fields(block: bytes) -> Iterator[tuple[str, bytes]]:
             count += 1
             name, lines, size = match[1].decode("ascii").lower(), [line[match.end() :]], len(line)
     if name:
-        yield name, b" ".join(part.strip() for part in lines)[:MAX_VALUE_BYTES]
+        yield name, _unfolded(lines)
+
+
+def _unfolded(lines: list[bytes]) -> bytes:
+    return b" ".join(part.strip() for part in lines).strip()[:MAX_VALUE_BYTES]
 
 
 def decode_words(raw: bytes) -> str:

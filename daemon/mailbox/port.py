@@ -144,7 +144,10 @@ class Mailbox(Protocol):
     def fetch(
         self, folder: str, uid_validity: int, uids: Uids, max_bytes: int
     ) -> Iterator[RawMessage]:
-        """Header and first `max_bytes` of the body of those `uids` that still exist."""
+        """Header and first `max_bytes` of the body of those `uids` that still exist.
+
+        Folder and UIDVALIDITY are checked at once; the messages come as they are asked for,
+        and other methods may be called in between."""
         ...
 
     def move(self, folder: str, uid_validity: int, uids: Uids, target: str) -> Mapping[int, int]:
@@ -169,6 +172,9 @@ class Mailbox(Protocol):
     def wait(self, folder: str, seconds: float, stopped: Callable[[], bool]) -> bool:
         """IDLE (RFC 2177) on `folder` until something changes (True), `seconds` pass or
         `stopped()` turns true (False). Looks at `stopped` at least once a second.
+
+        A change since the last `status` or `snapshot` of the folder counts, also one of our
+        own: nothing that happens between them and this call is slept through.
         Raises `CapabilityMissing` without IDLE."""
         ...
 

@@ -11,7 +11,7 @@ def test_the_nearest_known_ancestor_decides() -> None:
     known.add("root", (), "a")
     known.add("answer", ("root",), "b")
     assert known.label_of(("answer", "root")) == "b"
-    assert known.label_of(("missing", "root")) == "b"
+    assert known.label_of(("missing", "root")) == "a"
     assert known.label_of(()) is None
     assert known.label_of(("unknown",)) is None
 

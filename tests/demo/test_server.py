@@ -121,3 +121,11 @@ def test_a_port_that_stays_taken_is_reported(monkeypatch: pytest.MonkeyPatch) ->
 def test_folder_names_are_written_in_modified_utf_7(folder: str, encoded: str) -> None:
     """The second example is that of RFC 3501, section 5.1.3."""
     assert quoted(folder) == encoded
+
+
+def test_a_missing_pymap_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the package's name and the command that brings it back."""
+    monkeypatch.setitem(sys.modules, "pymap", None)
+    with pytest.raises(MailboxUnreachable, match="pymap, is not installed") as caught:
+        MailServer().__enter__()
+    assert "make install" in caught.value.next_step

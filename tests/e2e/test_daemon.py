@@ -34,7 +34,7 @@ class Daemon:
 
     def wait_for(self, event: str) -> None:
         """Return when the log tells of an event."""
-        wait_until(lambda: event in self.log or self.process.poll() is not None)
+        wait_until(lambda: event in self.log or self.process.poll() is not None, lambda: self.log)
         assert event in self.log, f"the daemon ended\n{self.log}"
 
     def stop(self, seconds: float = DEADLINE_SECONDS) -> int:

@@ -134,6 +134,16 @@ def test_why_shows_the_runners_up(home: Home) -> None:
     assert all(folder in shown for folder in FOLDERS)
 
 
+def test_why_can_name_the_words_that_counted(home: Home) -> None:
+    """The mail is fetched again for that, as no text of it is kept."""
+    reasons = home.json("why", FILED_ID, "--words")["reasons"]
+
+    assert reasons["model"] == home.json("status")["accounts"]["private"]["model"]
+    assert reasons["folder"] == "Familie"
+    names = " ".join(reason["name"] for reason in reasons["reasons"])
+    assert "chor-sankt-anna" in names
+
+
 def test_the_models_are_listed_with_what_the_gate_said(home: Home) -> None:
     """The one in use first."""
     models = home.json("models", "list")

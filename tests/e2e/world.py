@@ -113,11 +113,11 @@ def folders_of(inventory: Inventory, content: bytes) -> list[str]:
     ]
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return as soon as `condition()` holds; fails after a minute."""
+def wait_until(condition: Callable[[], bool], context: Callable[[], str] = str) -> None:
+    """Return as soon as `condition()` holds; fails after a minute, and then shows `context()`."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, f"it did not happen\n{context()}"
         time.sleep(0.1)
 
 

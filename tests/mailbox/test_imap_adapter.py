@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from daemon.errors import CommandRefused, FolderMissing, MailboxUnreachable
-from daemon.mailbox.connection import ConnectionSettings
+from daemon.mailbox.connection import ConnectionSettings, TlsMode
 from daemon.mailbox.imap import ImapMailbox
 from tests.support.dovecot import Dovecot
 from tests.support.inventory import contents, digest, read_inventory
@@ -39,10 +39,11 @@ def scripted(
             mailbox.close()
 
 
-def on_dovecot(dovecot: Dovecot, account: str) -> ImapMailbox:
+def on_dovecot(dovecot: Dovecot, account: str, tls: TlsMode = "none") -> ImapMailbox:
     """A mailbox on a real server."""
     password = dovecot.users[account]
-    settings = ConnectionSettings(dovecot.host, dovecot.port, "none", account, password, 10)
+    port = dovecot.tls_port if tls == "implicit" else dovecot.port
+    settings = ConnectionSettings(dovecot.host, port, tls, account, password, 10, dovecot.ca_file)
     return ImapMailbox.connect(settings)
 
 
@@ -349,6 +350,40 @@ def test_a_refused_idle_is_an_error() -> None:
         with pytest.raises(CommandRefused) as caught:
             mailbox.wait("INBOX", 60.0, looks(20))
         assert caught.value.code == "LIMIT"
+
+
+def test_an_error_in_stopped_leaves_no_connection_in_idle() -> None:
+    """What the server says next would be taken for the answer to something else."""
+
+    def broken() -> bool:
+        raise ZeroDivisionError
+
+    with scripted({}) as (mailbox, _):
+        with pytest.raises(ZeroDivisionError):
+            mailbox._wire.idle(60.0, broken)
+        with pytest.raises(MailboxUnreachable):
+            mailbox.status("INBOX")
+
+
+@pytest.mark.dovecot
+@pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
+def test_waiting_works_through_encryption(dovecot: Dovecot, account: str, tls: TlsMode) -> None:
+    """TLS has buffers of its own, and sends records that are no answer."""
+    mailbox = on_dovecot(dovecot, account, tls)
+    user = MailUser(dovecot.host, dovecot.port, account, dovecot.users[account])
+    mailbox.snapshot("INBOX")
+    assert not mailbox.wait("INBOX", 60.0, looks(2))
+    looked = iter(range(2))
+
+    def deliver_at_the_second_look() -> bool:
+        if next(looked, None) == 1:
+            user.append("INBOX", b"Subject: hi\r\n\r\nhello\r\n")
+        return False
+
+    assert mailbox.wait("INBOX", 60.0, deliver_at_the_second_look)
+    assert len(mailbox.snapshot("INBOX").uids) == 1
+    mailbox.close()
+    user.close()
 
 
 @pytest.mark.dovecot

@@ -1,0 +1,74 @@
+"""What past predictions decide: how sure the model is, and how sure it must be to move mail."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.calibrate import Calibration
+from classifier.decision import FolderThreshold
+from trainer.calibration import Past, fit_calibration
+from trainer.examples import Example
+from trainer.thresholds import Outcome, ThresholdSettings, thresholds
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The precision that automatic moves must have, and how carefully to look."""
+
+    target_precision: float
+    folder_targets: Mapping[str, float]
+    settings: ThresholdSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What past predictions decide: how sure the model is, and how sure it must be."""
+
+    calibration: Calibration
+    thresholds: Mapping[str, FolderThreshold]
+
+
+def tune(past: Past, labels: Sequence[str], counts: Mapping[str, int], goal: Goal) -> Tuned:
+    """Calibration and thresholds from past predictions; `counts`: training mails by label."""
+    calibration = fit_calibration(past)
+    limits = thresholds(
+        outcomes_of(past, calibration, labels),
+        {label: counts.get(label, 0) for label in labels},
+        goal.target_precision,
+        goal.settings,
+        goal.folder_targets,
+    )
+    return Tuned(calibration, limits)
+
+
+def outcomes_of(past: Past, calibration: Calibration, labels: Sequence[str]) -> list[Outcome]:
+    """Top label, its probability and whether it was right, per prediction."""
+    probabilities = past.probabilities(calibration)
+    best = probabilities.argmax(axis=1)
+    return [
+        Outcome(labels[choice], float(row[choice]), bool(choice == truth))
+        for choice, row, truth in zip(best.tolist(), probabilities, past.truth, strict=True)
+    ]
+
+
+def count_by_label(examples: Sequence[Example]) -> Counter[str]:
+    """Number of mails (descriptions do not count) by label."""
+    return Counter(one.label for one in examples if one.is_mail)
+
+
+def recent_mails(examples: Sequence[Example], size: int) -> Integers:
+    """Positions of the last `size` mails that were predicted with two classes known."""
+    seen: set[str] = set()
+    positions = []
+    for position, one in enumerate(examples):
+        if one.is_mail and len(seen) >= 2:
+            positions.append(position)
+        seen.add(one.label)
+    return np.array(positions[-size:], dtype=np.int64)
