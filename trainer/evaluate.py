@@ -27,6 +27,7 @@ from trainer.metrics import (
     class_scores,
     confusion_matrix,
     expected_calibration_error,
+    macro_f1,
     macro_roc_auc,
 )
 
@@ -47,9 +48,9 @@ class Report:
     """Figures over `mails` test mails. JSON-able by `as_dict`.
 
     `labels` are the rows and columns of `confusion` (true, predicted): those of the model and
-    those that only the test mail has. `per_label`, `macro_f1` (over labels that occur in the
-    test mail) and `weighted_f1` are of the top label. `coverage` is the share of mails that
-    would have been moved, `moved_precision` how many of them rightly (None: none was moved).
+    those that only the test mail has. `per_label`, `macro_f1` (over labels that are true or
+    predicted at least once) and `weighted_f1` are of the top label. `coverage` is the share of
+    mails that would have been moved, `moved_precision` how many of them rightly (None: none).
     `roc_auc` is the mean one-against-the-rest area, None when it is undefined.
     """
 
@@ -161,13 +162,10 @@ def _mean(flags: npt.NDArray[np.bool_]) -> Figure:
 
 
 def _macro_f1_figure(true: Integers, predicted: Integers, classes: int) -> Figure:
-    def macro_f1(chosen: Integers) -> float:
-        scores = class_scores(confusion_matrix(true[chosen], predicted[chosen], classes))
-        occurring = [one.f1 for one in scores if one.support]
-        return sum(occurring) / len(occurring)
+    def of(chosen: Integers) -> float:
+        return macro_f1(confusion_matrix(true[chosen], predicted[chosen], classes))
 
-    whole = macro_f1(np.arange(len(true)))
-    return Figure(whole, *bootstrap_statistic(macro_f1, len(true)))
+    return Figure(of(np.arange(len(true))), *bootstrap_statistic(of, len(true)))
 
 
 def _matrix(

@@ -59,8 +59,9 @@ class FitSettings:
     `max_examples`: more are thinned out, newest and balanced over the labels first. The dual
     form needs n² floats of memory and n³/3 operations: 144 MB and about 2 s at 6,000.
     `rare_words_up_to`: from more mails on, words and character n-grams of a single mail get no
-    weight, which makes the model a third of the size (measured: no more mails go wrong from
-    1,500 mails on, 4 % more at 500).
+    weight, which makes the model a third of the size. On one mailbox, predicting the next 500
+    mails, 148 instead of 142 went wrong after 500 mails, 105 instead of 100 after 1,000, and
+    97 instead of 98 after 1,500.
     `calibration_window`: how many of the last past predictions calibrate and set thresholds.
     `held_out`: how many of the newest leave-one-out predictions are kept for the gate.
     """

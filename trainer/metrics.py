@@ -47,6 +47,19 @@ def class_scores(confusion: Integers) -> list[ClassScore]:
     ]
 
 
+def macro_f1(confusion: Integers) -> float:
+    """Mean F1 over the classes that are true or predicted at least once, as scikit-learn does.
+
+    A class that is only ever predicted wrongly counts as 0. Without it, mail that goes to a
+    folder where none belonged would cost nothing.
+    """
+    involved = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
+    scores = [
+        one.f1 for one, counts in zip(class_scores(confusion), involved, strict=True) if counts
+    ]
+    return sum(scores) / len(scores) if scores else 0.0
+
+
 def expected_calibration_error(confidence: Doubles, right: Booleans, bins: int = 15) -> float:
     """Mean gap between confidence and accuracy over equally filled bins.
 

@@ -33,7 +33,10 @@ class ThresholdSettings:
     """How careful to be.
 
     `confidence`: one-sided confidence of the pooled precision's lower bound.
-    `prior_strength`: how many predictions the other folders' precision is worth.
+    `prior_strength`: how many predictions the other folders' precision is worth. With a weak
+    prior each of many folders picks the threshold at which it was lucky: on twenty newsgroups
+    with the target 0.97, a strength of 10 let through 0.957, one of 50 0.971. It was chosen on
+    that mail, so these are no independent figures.
     `minimum_examples`: with fewer mails of its own a folder never receives mail by itself.
     `lowest`: no threshold below this probability, whatever the past says.
     """

@@ -63,7 +63,7 @@ def daemons() -> Iterator[list[Daemon]]:
 
 def start(world: World, daemons: list[Daemon], **variables: str) -> Daemon:
     """Start the daemon for a world."""
-    daemon = Daemon(world.home.start("run", **variables))
+    daemon = Daemon(world.home.start("--log-level", "debug", "run", **variables))
     daemons.append(daemon)
     daemon.wait_for("service.started")
     return daemon
@@ -88,6 +88,20 @@ def test_mail_is_sorted_as_it_comes_and_after_a_restart_of_the_server(
     assert world.home.json("status")["process"] == daemon.process.pid
     assert daemon.stop(STOP_SECONDS) == 0
     assert world.home.json("status")["running"] is False
+
+
+def test_the_log_holds_no_text_of_mail_and_no_secret(world: World, daemons: list[Daemon]) -> None:
+    """Even at its most talkative."""
+    [mail] = next_mails("Travel", 1)
+    daemon = start(world, daemons)
+
+    world.deliver([mail])
+    world.eventually(mail, "Travel")
+    daemon.stop()
+
+    assert "cycle.done" in daemon.log
+    words = ("Nordwind", "nordwind-air.example", "booking", "Anja", "mails.example", "secret")
+    assert [word for word in words if word.lower() in daemon.log.lower()] == []
 
 
 def test_corrections_are_learnt_while_it_runs(world: World, daemons: list[Daemon]) -> None:

@@ -11,6 +11,7 @@ proves nothing.
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
 import pwd
 import shutil
@@ -196,8 +197,11 @@ class Dovecot:
         return "".join((self._base(), self._mail(), self._plugins(), self._services()))
 
     def _base(self) -> str:
-        me = pwd.getpwuid(os.geteuid()).pw_name
-        internal, login = ("dovecot", "dovenull") if os.geteuid() == 0 else (me, me)
+        if os.geteuid() == 0:
+            internal, login, group = "dovecot", "dovenull", "dovecot"
+        else:
+            internal = login = pwd.getpwuid(os.geteuid()).pw_name
+            group = grp.getgrgid(os.getegid()).gr_name
         passwords = f"driver = passwd-file\n  args = username_format=%u {self.root}/users"
         return f"""\
 base_dir = {self.root}/run
@@ -207,7 +211,7 @@ instance_name = {self.root.name}
 protocols = imap
 listen = {self.host}
 default_internal_user = {internal}
-default_internal_group = $default_internal_user
+default_internal_group = {group}
 default_login_user = {login}
 first_valid_uid = 1
 first_valid_gid = 1

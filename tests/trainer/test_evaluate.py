@@ -61,7 +61,7 @@ def test_figures_of_known_predictions_are_exact() -> None:
     assert report.left_out == 7
     assert report.per_label[labels[2]].recall == 0.5
     assert report.per_label[labels[1]].support == 0
-    assert report.macro_f1.value == pytest.approx((1 + 2 / 3 + 1) / 3)
+    assert report.macro_f1.value == pytest.approx((1 + 0 + 2 / 3 + 1) / 4)
     assert report.weighted_f1 == pytest.approx((1 + 2 * 2 / 3 + 1) / 4)
 
 

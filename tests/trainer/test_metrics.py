@@ -15,6 +15,7 @@ from trainer.metrics import (
     confusion_matrix,
     coverage_at,
     expected_calibration_error,
+    macro_f1,
     macro_roc_auc,
     roc_auc,
 )
@@ -36,6 +37,16 @@ def test_confusion_and_scores_agree_with_scikit_learn(seed: int) -> None:
     )
     found = [(one.precision, one.recall, one.f1, one.support) for one in class_scores(confusion)]
     np.testing.assert_allclose(np.array(found).T, np.array(expected))
+
+
+@given(seeds)
+@settings(max_examples=25, deadline=None)
+def test_macro_f1_agrees_with_scikit_learn(seed: int) -> None:
+    """Folders that are only ever predicted wrongly count as 0; those not involved do not count."""
+    random = np.random.default_rng(seed)
+    truth, predicted = random.integers(0, 4, 12), random.integers(2, 9, 12)
+    expected = reference.f1_score(truth, predicted, average="macro", zero_division=0.0)
+    assert macro_f1(confusion_matrix(truth, predicted, 12)) == pytest.approx(expected)
 
 
 @given(seeds)
