@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 import structlog
 
@@ -85,19 +88,40 @@ def run_daemon(app: Application) -> int:
 
     Raises `AlreadyRunning` when another inboxd holds the state directory.
     """
-    with instance_lock(app.state_dir):
-        # Blocked before any thread starts, so that only this sigwait ever sees them: no
-        # handler runs in the middle of other code.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    with instance_lock(app.state_dir), _stop_signals() as wait_for_signal:
         service = Service(app)
         service.start()
-        received = signal.sigwait(STOP_SIGNALS)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        received = wait_for_signal()
         for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
-        log.info("service.stopping", signal=signal.Signals(received).name)
+        log.info("service.stopping", signal=received.name)
         if not service.shut_down():
             # A thread that is still encoding would keep the process alive for seconds more.
             app.store.close()
             os._exit(0)
     return 0
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Callable[[], signal.Signals]]:
+    """A function that waits for the first of `STOP_SIGNALS`.
+
+    The kernel may hand a signal to any thread, also to one that a numeric library started
+    before this. So it is not waited for: Python's own handler, in whatever thread, writes its
+    number into a socket (`signal.set_wakeup_fd`), and no code of ours runs in between.
+    """
+    receiver, sender = socket.socketpair()
+    with receiver, sender:
+        sender.setblocking(False)
+        former_descriptor = signal.set_wakeup_fd(sender.fileno())
+        former = {number: signal.signal(number, _note) for number in STOP_SIGNALS}
+        try:
+            yield lambda: signal.Signals(receiver.recv(1)[0])
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(former_descriptor)
+
+
+def _note(_number: int, _frame: FrameType | None) -> None:
+    """Instead of the default, which would end the process; the socket tells the rest."""

@@ -21,16 +21,17 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.decision import Prediction, decide
+from classifier.threads import ThreadLabels
 from trainer.calibration import Past
 from trainer.errors import ModelNotTrainable
 from trainer.examples import Example, in_time_order
 from trainer.fit import FitSettings, Goal, Tuned, count_by_label, recent_mails, tune
 from trainer.head import Head
 from trainer.metrics import (
-    class_scores,
     confusion_matrix,
     coverage_at,
     expected_calibration_error,
+    macro_f1,
 )
 
 Doubles = npt.NDArray[np.float64]
@@ -148,7 +149,7 @@ class _Learner:
         self._tuned: Tuned | None = None
         self._seen: list[Example] = []
         self._labels: set[str] = set()
-        self._labels_by_id: dict[str, str] = {}
+        self._threads = ThreadLabels()
         self._waiting: list[Example] = []
         self._relearnt_at = 0
         self._tuned_at = 0
@@ -168,7 +169,7 @@ class _Learner:
 
     def _rank(self, head: Head, tuned: Tuned, example: Example) -> Prediction:
         scores = head.scores(example.features)[None, :]
-        parent = self._parent(example)
+        parent = self._threads.label_of(example.references)
         number = head.labels.index(parent) if parent in head.labels else -1
         past = Past(
             scores,
@@ -180,17 +181,12 @@ class _Learner:
         order = np.argsort(-row, kind="stable")
         return Prediction(tuple((head.labels[at], float(row[at])) for at in order))
 
-    def _parent(self, example: Example) -> str | None:
-        found = (self._labels_by_id.get(reference) for reference in example.references)
-        return next((label for label in found if label is not None), None)
-
     def learn(self, example: Example) -> None:
         """The true folder becomes known."""
         self._seen.append(example)
         self._waiting.append(example)
         self._labels.add(example.label)
-        if example.message_id:
-            self._labels_by_id[example.message_id] = example.label
+        self._threads.add(example.message_id, example.references, example.label)
         if len(self._waiting) >= self._settings.every:
             started = time.perf_counter()
             self._catch_up()
@@ -269,11 +265,10 @@ def _mean(flags: Booleans) -> float:
 
 
 def _macro_f1(scored: Sequence[Step]) -> float:
-    """Over the folders that occur among the scored mails."""
+    if not scored:
+        return 0.0
     names = dict.fromkeys([*(step.truth for step in scored), *(s.predicted or "" for s in scored)])
     number = {label: position for position, label in enumerate(names)}
     truth = np.array([number[step.truth] for step in scored], dtype=np.int64)
     predicted = np.array([number[step.predicted or ""] for step in scored], dtype=np.int64)
-    scores = class_scores(confusion_matrix(truth, predicted, len(number)))
-    occurring = [one.f1 for one in scores if one.support]
-    return sum(occurring) / len(occurring) if occurring else 0.0
+    return macro_f1(confusion_matrix(truth, predicted, len(number)))

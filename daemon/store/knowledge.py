@@ -46,7 +46,10 @@ class Examples:
             .where(
                 *_usable(account),
             )
-            .options(joinedload(Example.message), joinedload(Example.folder))
+            .options(
+                joinedload(Example.message).selectinload(Message.reference_rows),
+                joinedload(Example.folder),
+            )
             .order_by(Example.id)
         )
         return list(self._session.scalars(query))

@@ -16,6 +16,7 @@ from daemon.store.tables import (
     Example,
     Folder,
     Message,
+    MessageReference,
     Placement,
     Role,
 )
@@ -124,6 +125,26 @@ class Messages:
             select(Message)
             .where(Message.account_id == account.id, Message.message_id_hash == hashed)
             .order_by(Message.id.desc())
+        )
+        return list(self._session.scalars(query))
+
+    def references_of(self, message: Message) -> list[str]:
+        """Hashed Message-IDs of a message's ancestors, nearest first."""
+        query = (
+            select(MessageReference.hash)
+            .where(MessageReference.message_id == message.id)
+            .order_by(MessageReference.position)
+        )
+        return list(self._session.scalars(query))
+
+    def answers_to(self, account: Account, hashed: str, limit: int = 5) -> list[Message]:
+        """The newest messages that name this hashed Message-ID among their ancestors."""
+        query = (
+            select(Message)
+            .join(Message.reference_rows)
+            .where(Message.account_id == account.id, MessageReference.hash == hashed)
+            .order_by(Message.id.desc())
+            .limit(limit)
         )
         return list(self._session.scalars(query))
 

@@ -24,6 +24,8 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
 )
+from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
+from sqlalchemy.ext.orderinglist import ordering_list
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 NAMING = {
@@ -141,7 +143,6 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's documented hook
         datetime: UtcDateTime,
         dict[str, Any]: JSON,
-        list[str]: JSON,
         list[tuple[str, float]]: JSON,
         Role: _enum(Role),
         ArrivedBy: _enum(ArrivedBy),
@@ -202,12 +203,36 @@ class Message(Base):
     server_id: Mapped[str | None]
     fingerprint: Mapped[str] = mapped_column(String(64))
     message_id_hash: Mapped[str] = mapped_column(String(32))
-    reference_hashes: Mapped[list[str]]
     internal_date: Mapped[datetime]
     size: Mapped[int]
     sent_at: Mapped[datetime | None] = mapped_column(default=None)
     first_seen_at: Mapped[datetime]
     kept: Mapped[bool] = mapped_column(default=False)
+
+    reference_rows: Mapped[list[MessageReference]] = relationship(
+        order_by="MessageReference.position",
+        collection_class=ordering_list("position"),
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+    )
+    reference_hashes: AssociationProxy[list[str]] = association_proxy("reference_rows", "hash")
+    """Hashes of In-Reply-To and References, nearest ancestor first."""
+
+
+class MessageReference(Base):
+    """One ancestor that a message names: finds answers whose ancestor itself is unknown."""
+
+    __tablename__ = "message_references"
+    __table_args__ = (Index("ix_message_references_hash", "hash"),)
+
+    message_id: Mapped[int] = mapped_column(
+        ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True)
+    hash: Mapped[str] = mapped_column(String(32))
+
+    def __init__(self, hash: str) -> None:  # noqa: A002 - the column's name
+        super().__init__(hash=hash)
 
 
 class Placement(Base):

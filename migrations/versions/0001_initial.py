@@ -53,7 +53,6 @@ def upgrade() -> None:
         sa.Column("server_id", sa.String(), nullable=True),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("message_id_hash", sa.String(length=32), nullable=False),
-        sa.Column("reference_hashes", sa.JSON(), nullable=False),
         sa.Column("internal_date", sa.DateTime(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("sent_at", sa.DateTime(), nullable=True),
@@ -287,6 +286,20 @@ def upgrade() -> None:
     )
     op.create_index("ix_moves_account_id_state", "moves", ["account_id", "state"], unique=False)
     op.create_index("ix_moves_message_id", "moves", ["message_id"], unique=False)
+    op.create_table(
+        "message_references",
+        sa.Column("message_id", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("hash", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"],
+            ["messages.id"],
+            name=op.f("fk_message_references_message_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("message_id", "position", name=op.f("pk_message_references")),
+    )
+    op.create_index("ix_message_references_hash", "message_references", ["hash"], unique=False)
 
 
 def downgrade() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from daemon.config.settings import AccountSettings
-from daemon.errors import CommandRefused, LoginRefused
+from daemon.errors import CommandRefused, InboxdError, LoginRefused, StateError
 from daemon.mailbox.port import Mailbox
 from daemon.service import Service
+from daemon.use_cases import cycle
 from daemon.use_cases.application import Application
 from daemon.use_cases.learn import learn
 from daemon.use_cases.pause import set_paused
@@ -198,21 +198,23 @@ def test_a_bug_in_one_account_does_not_stop_the_other(
             raise ZeroDivisionError
         return good.connect()
 
-    with closing(
-        make_app(
-            tmp_path / "state",
-            encoder,
-            {"good": good, "bad": bad},
-            connect=connect,
-            account=account_settings(idle=False),
-        )
-    ) as app:
-        with running(app) as service:
-            eventually(
-                lambda: {s.name: s.state for s in status(app).accounts}["bad"] == "failing",
-                "the error is shown",
+    with (
+        closing(
+            make_app(
+                tmp_path / "state",
+                encoder,
+                {"good": good, "bad": bad},
+                connect=connect,
+                account=account_settings(idle=False),
             )
-            assert all(thread.is_alive() for thread in service._threads)
+        ) as app,
+        running(app) as service,
+    ):
+        eventually(
+            lambda: {s.name: s.state for s in status(app).accounts}["bad"] == "failing",
+            "the error is shown",
+        )
+        assert all(thread.is_alive() for thread in service._threads)
 
 
 def test_a_broken_connection_is_made_anew(app: Application, server: FakeServer) -> None:
@@ -299,11 +301,8 @@ def test_a_worker_survives_a_database_that_cannot_be_written(
     app: Application, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk: even the failure cannot be recorded; when it has passed, work goes on."""
-    from daemon import worker  # noqa: PLC0415 - the module whose name is replaced
-    from daemon.errors import InboxdError, StateError  # noqa: PLC0415
-
     refused = threading.Event()
-    record = worker.record_failure
+    record = cycle.record_failure
 
     def refuse(app: Application, name: str, error: InboxdError) -> None:
         if not refused.is_set():
@@ -311,7 +310,7 @@ def test_a_worker_survives_a_database_that_cannot_be_written(
             raise StateError("The disk is full.")
         record(app, name, error)
 
-    monkeypatch.setattr(worker, "record_failure", refuse)
+    monkeypatch.setattr("daemon.worker.record_failure", refuse)
     server.fail("folders", error=CommandRefused("not now"))
     with running(app):
         assert refused.wait(PATIENCE)
@@ -353,9 +352,11 @@ def test_pauses_between_attempts_grow_and_end_with_the_stop() -> None:
 DAEMON = """
 import sys
 from pathlib import Path
+from daemon.logs import configure_logging
 from daemon.service import run_daemon
 from tests.support.fake_mailbox import FakeServer
 from tests.use_cases.apps import make_app
+configure_logging("warning", "json")
 state, encoder = Path(sys.argv[1]), Path(sys.argv[2])
 server = FakeServer()
 app = make_app(state, encoder, {"private": server}, account={"poll_seconds": 1})
@@ -368,16 +369,26 @@ sys.exit(run_daemon(app))
 """
 
 
-def daemon_process(state: Path, encoder: Path) -> subprocess.Popen[str]:
-    """`run_daemon` in a process of its own."""
-    return subprocess.Popen(
+@contextmanager
+def daemon_process(state: Path, encoder: Path) -> Iterator[subprocess.Popen[str]]:
+    """`run_daemon` in a process of its own, killed afterwards; says "connected" when it is."""
+    with subprocess.Popen(
         [sys.executable, "-c", DAEMON, str(state), str(encoder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until_connected(process: subprocess.Popen[str]) -> None:
+    """The daemon's worker has reached the server."""
+    assert process.stdout is not None
+    assert process.stdout.readline() == "connected\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -386,24 +397,19 @@ def test_a_signal_stops_the_daemon_within_five_seconds(
 ) -> None:
     """Exit code 0, and the instance lock is free again."""
     with daemon_process(tmp_path / "state", encoder) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "connected\n"
+        wait_until_connected(process)
         process.send_signal(number)
         assert process.wait(5) == 0
     with daemon_process(tmp_path / "state", encoder) as again:
-        assert again.stdout is not None
-        assert again.stdout.readline() == "connected\n"
-        again.kill()
+        wait_until_connected(again)
 
 
 def test_a_second_daemon_on_the_same_state_is_refused(tmp_path: Path, encoder: Path) -> None:
     """It names the first and ends."""
     with daemon_process(tmp_path / "state", encoder) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "connected\n"
+        wait_until_connected(first)
         with daemon_process(tmp_path / "state", encoder) as second:
             _, errors = second.communicate(timeout=PATIENCE)
             assert second.returncode != 0
-            assert "AlreadyRunning" in errors
-            assert str(first.pid) in errors
-        first.kill()
+        assert "AlreadyRunning" in errors
+        assert str(first.pid) in errors
