@@ -11,6 +11,7 @@ import enum
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from traceback import extract_tb
 
 import structlog
 
@@ -126,8 +127,11 @@ class AccountWorker:
                         self._work(mailbox)
             except InboxdError as error:
                 self._failed(error)
-            except Exception as error:  # one account's bug must not end the others
-                log.exception("worker.unexpected", account=self._name)
+            except Exception as error:  # noqa: BLE001 - one account's bug must not end others
+                # Where, but not what: an exception's text may hold text from a mail.
+                where = [f"{f.filename}:{f.lineno}" for f in extract_tb(error.__traceback__)]
+                kind = type(error).__name__
+                log.warning("worker.unexpected", account=self._name, kind=kind, where=where)
                 self._failed(InboxdError(f"Unexpected {type(error).__name__}, see the log."))
 
     def _work(self, mailbox: Mailbox) -> None:

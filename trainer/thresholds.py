@@ -41,7 +41,7 @@ class ThresholdSettings:
     `lowest`: no threshold below this probability, whatever the past says.
     """
 
-    confidence: float = 0.8
+    confidence: float = 0.9
     prior_strength: float = 50.0
     minimum_examples: int = 3
     lowest: float = 0.5

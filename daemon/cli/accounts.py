@@ -105,8 +105,9 @@ def check(account: AccountOption = None, as_json: JsonOption = False) -> None:
         console.print(f"Configuration: {path or 'environment only'}", markup=False)
         for result in results:
             _print_check(result)
-    if not all(result.ok for result in results):
-        raise typer.Exit(5)
+    failed = [result.exit_code for result in results if not result.ok]
+    if failed:
+        raise typer.Exit(failed[0])
 
 
 def _print_check(result: AccountCheck) -> None:

@@ -9,6 +9,7 @@ server ends too.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -22,6 +23,9 @@ def main() -> None:
     user, password = (sys.stdin.readline().rstrip("\n") for _ in range(2))
     from pymap.main import main as serve  # noqa: PLC0415 - after the arguments are read
 
+    # pymap holds no reference to its connections' tasks; from Python 3.13 on the garbage
+    # collector takes them, and the connection is gone. This process is short-lived.
+    gc.disable()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Without --demo-data pymap's "demo user" is an ordinary account with nothing in it.
     sys.argv = ["pymap", "--host", HOST, "--port", port, "--no-tls"]

@@ -205,7 +205,7 @@ def settle(
     """
     remaining = _still_in_source(mailbox, batch)
     arrived = _find_arrivals(store, mailbox, batch)
-    doubled = [m for m in batch if m.id in arrived and m.source_uid in remaining]
+    doubled = _doubled(mailbox, [m for m in batch if m.id in arrived])
     if doubled:
         _finish(mailbox, doubled)
     report = MoveReport.empty()
@@ -220,6 +220,22 @@ def settle(
             )
         work.commit()
     return report
+
+
+def _doubled(mailbox: Mailbox, arrived: Sequence[Move]) -> list[Move]:
+    """Moves whose message exists in the source too, even if only flagged `\\Deleted`: that is
+    how a process killed between STORE and UID EXPUNGE leaves it, and `snapshot` does not show
+    it."""
+    if not arrived:
+        return []
+    first = arrived[0]
+    uids = [move.source_uid for move in arrived]
+    try:
+        there = mailbox.identify(first.source_folder.name, first.source_uid_validity, uids)
+    except (FolderMissing, FolderChanged):
+        return []
+    found = {identity.uid for identity in there}
+    return [move for move in arrived if move.source_uid in found]
 
 
 def _finish(mailbox: Mailbox, doubled: Sequence[Move]) -> None:

@@ -87,6 +87,11 @@ def sort_new_mail(
     return result
 
 
+def is_mail_waiting(store: Store, account_name: str) -> bool:
+    """Whether there is mail that nobody decided on yet."""
+    return bool(_waiting(store, account_name))
+
+
 def _waiting(store: Store, account_name: str) -> list[Placement]:
     """What is to be judged, each message once even if it lies there twice."""
     with store.read() as work:

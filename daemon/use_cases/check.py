@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from daemon.errors import InboxdError
+from daemon.errors import FolderMissing, InboxdError
 from daemon.mailbox.port import FolderInfo, Mailbox
 from daemon.sorting.folders import FolderPatterns
 from daemon.store.tables import Role
@@ -30,6 +30,7 @@ class AccountCheck:
     mode: str
     error: str | None = None
     next_step: str | None = None
+    exit_code: int = 0
     moves_by: str | None = None
     idle: bool = False
     server_id: str | None = None
@@ -52,7 +53,13 @@ def _check(app: Application, name: str) -> AccountCheck:
             return _look(mailbox, app.patterns(name), name, mode, model)
     except InboxdError as error:
         return AccountCheck(
-            name, ok=False, mode=mode, error=str(error), next_step=error.next_step, model=model
+            name,
+            ok=False,
+            mode=mode,
+            error=str(error),
+            next_step=error.next_step,
+            exit_code=error.exit_code,
+            model=model,
         )
 
 
@@ -76,6 +83,7 @@ def _look(
         mode=mode,
         error=None if has_inbox else f"The inbox {patterns.inbox!r} does not exist.",
         next_step=None if has_inbox else f"Set inbox in [accounts.{name}.folders].",
+        exit_code=0 if has_inbox else FolderMissing.exit_code,
         moves_by=_moves_by(mailbox),
         idle=capabilities.idle,
         server_id=capabilities.server_id,

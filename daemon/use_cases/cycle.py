@@ -16,7 +16,7 @@ from daemon.learning.refit import Refit, is_due, refit
 from daemon.mailbox.port import Mailbox
 from daemon.sorting.mover import reconcile
 from daemon.sorting.observe import Observation, observe
-from daemon.sorting.sort import Sorted, SortSettings, sort_new_mail
+from daemon.sorting.sort import Sorted, SortSettings, is_mail_waiting, sort_new_mail
 from daemon.use_cases.application import Application, never
 
 log = structlog.get_logger(__name__)
@@ -30,6 +30,7 @@ class CycleReport:
     started_at: datetime
     paused: bool = False
     observation: Observation | None = None
+    lessons: int = 0
     refit: Refit | None = None
     sorted: Sorted | None = None
     seconds_sorting: float = 0.0
@@ -59,6 +60,7 @@ def run_cycle(
             return report
         reconcile(app.store, mailbox, name, app.clock)
         report.observation = observe(app.store, mailbox, name, app.patterns(name), app.clock())
+        report.lessons = report.observation.lessons
         try:
             if learn and not stopped() and is_due(app.store, name):
                 report.refit = train_account(app, name, mailbox, stopped)
@@ -127,9 +129,16 @@ def _sort(
     report: CycleReport,
     stopped: Callable[[], bool],
 ) -> None:
-    judge = app.engine.account(name).judge()
-    if judge is None:
+    models = app.engine.account(name)
+    if models.registry.current() is None:
         report.note = "No model yet. Run: inboxd learn"
+        return
+    if not is_mail_waiting(app.store, name):
+        # Loading torch and the encoder takes seconds; most passes find nothing new.
+        report.sorted = Sorted()
+        return
+    judge = models.judge()
+    if judge is None:
         return
     account = app.account(name)
     started = app.clock()
@@ -165,7 +174,7 @@ def _log(report: CycleReport) -> None:
     (log.debug if quiet else log.info)(
         "cycle.done",
         account=report.account,
-        lessons=observation.lessons if observation else 0,
+        lessons=report.lessons,
         delivered=observation.delivered if observation else 0,
         judged=sorted_.seen if sorted_ else 0,
         moved=sorted_.moved if sorted_ else 0,

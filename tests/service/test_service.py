@@ -350,6 +350,7 @@ def test_pauses_between_attempts_grow_and_end_with_the_stop() -> None:
 # The process -----------------------------------------------------------------------------------
 
 DAEMON = """
+import os
 import sys
 from pathlib import Path
 from daemon.logs import configure_logging
@@ -362,7 +363,7 @@ server = FakeServer()
 app = make_app(state, encoder, {"private": server}, account={"poll_seconds": 1})
 connect = server.connect
 def announce():
-    print("connected", flush=True)
+    os.write(1, b"connected\\n")
     return connect()
 server.connect = announce
 sys.exit(run_daemon(app))
