@@ -48,7 +48,7 @@ demo: $(PROGRAM) ## install, then show the whole loop on a sample mailbox
 	@$(BIN)/inboxd demo $(ARGS)
 
 test: $(DEVELOPMENT) dovecot check ## install what the tests need, check the code, run all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 	$(BIN)/python tools/check_wheel.py
 
 dovecot: $(DEVELOPMENT)

@@ -36,6 +36,9 @@ LINK_WINDOW = timedelta(minutes=15)
 
 IDENTIFY_CHUNK = 500
 
+INVENTORY_CHUNK = 2000
+"""New messages stored in one transaction of the first pass."""
+
 
 @dataclass(slots=True)
 class Observation:
@@ -152,10 +155,20 @@ def _changed(folder: Folder, status: FolderStatus) -> bool:
 
 
 def _take_inventory(store: Store, account_name: str, view: _View, now: datetime) -> None:
-    with store.write() as work:
-        account = work.accounts.get_or_create(account_name, now)
-        _apply_view(work, account, view, ArrivedBy.BASELINE, now)
-        work.commit()
+    """Store a folder for the first time, in short transactions: a killed process goes on where
+    it stopped, and other accounts can write in between."""
+    starts = range(0, max(len(view.fresh), 1), INVENTORY_CHUNK)
+    for start in starts:
+        with store.write() as work:
+            account = work.accounts.get_or_create(account_name, now)
+            folder = work.folders.get(view.folder_id)
+            if start == starts[0]:
+                _enter(work, folder, view, now)
+            some = view.fresh[start : start + INVENTORY_CHUNK]
+            _place(work, account, folder, some, ArrivedBy.BASELINE, now)
+            if start == starts[-1]:
+                _remember_status(folder, view.status)
+            work.commit()
 
 
 def _draw_conclusions(
@@ -168,30 +181,41 @@ def _draw_conclusions(
     departures: list[Placement] = []
     arrivals: list[Placement] = []
     for view in views:
-        gone, new = _apply_view(work, account, view, ArrivedBy.UNEXPLAINED, now)
+        gone, new = _apply_view(work, account, view, now)
         departures += gone
         arrivals += new
     _explain(work, account, departures, arrivals, result, now)
 
 
 def _apply_view(
-    work: UnitOfWork, account: Account, view: _View, arrived_by: ArrivedBy, now: datetime
+    work: UnitOfWork, account: Account, view: _View, now: datetime
 ) -> tuple[list[Placement], list[Placement]]:
     """Store what was seen in one folder; returns its departures and arrivals."""
     folder = work.folders.get(view.folder_id)
-    departures = _departures(work, folder, view.snapshot, now)
-    folder.uid_validity = view.snapshot.uid_validity
-    folder.uid_next = view.status.uid_next
-    folder.messages = view.status.messages
-    folder.highest_modseq = view.status.highest_modseq
-    folder.watch_from_uid = view.watch_from_uid
-    work.flush()
-    _bring_back(work, folder, view.snapshot)
+    departures = _enter(work, folder, view, now)
     arrivals = []
     for start in range(0, len(view.fresh), IDENTIFY_CHUNK):
         some = view.fresh[start : start + IDENTIFY_CHUNK]
-        arrivals += _place(work, account, folder, some, arrived_by, now)
+        arrivals += _place(work, account, folder, some, ArrivedBy.UNEXPLAINED, now)
+    _remember_status(folder, view.status)
     return departures, arrivals
+
+
+def _enter(work: UnitOfWork, folder: Folder, view: _View, now: datetime) -> list[Placement]:
+    """Everything but what is new: returns what is gone."""
+    departures = _departures(work, folder, view.snapshot, now)
+    folder.uid_validity = view.snapshot.uid_validity
+    folder.watch_from_uid = view.watch_from_uid
+    work.flush()
+    _bring_back(work, folder, view.snapshot)
+    return departures
+
+
+def _remember_status(folder: Folder, status: FolderStatus) -> None:
+    """Only when all is stored: as long as it differs, the folder is looked at again."""
+    folder.uid_next = status.uid_next
+    folder.messages = status.messages
+    folder.highest_modseq = status.highest_modseq
 
 
 def _departures(

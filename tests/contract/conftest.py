@@ -101,7 +101,7 @@ class Servers:
         return server, next(accounts)
 
     def pymap(self) -> PymapServer:
-        """pymap has one account: `empty_account` clears it for the next test."""
+        """pymap has one account, which is emptied before each test."""
         if self._pymap is None:
             self._pymap = self._stack.enter_context(PymapServer())
         return self._pymap
@@ -172,8 +172,10 @@ def _make_backend(name: str, servers: Servers) -> Backend:
             made.prefix, made.delimiter = "INBOX.", "."
         return made
     pymap = servers.pymap()
-    _empty_account(pymap)
-    return _real_backend(name, pymap.port, pymap.user, pymap.password)
+    made = _real_backend(name, pymap.port, pymap.user, pymap.password)
+    assert isinstance(made.user, MailUser)
+    made.user.empty()
+    return made
 
 
 def _real_backend(name: str, port: int, account: str, password: str) -> Backend:
@@ -185,9 +187,3 @@ def _real_backend(name: str, port: int, account: str, password: str) -> Backend:
         open_mailbox=lambda: ImapMailbox.connect(settings),
         inventory=lambda: read_inventory(host, port, account, password),
     )
-
-
-def _empty_account(server: PymapServer) -> None:
-    user = MailUser(server.host, server.port, server.user, server.password)
-    user.empty()
-    user.close()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from daemon.errors import CommandRefused, FolderMissing, MailboxUnreachable
+from daemon.sorting import observe as observe_module
 from daemon.sorting.folders import FolderPatterns
 from daemon.sorting.observe import LINK_WINDOW, observe
 from daemon.store.tables import ArrivedBy, Role
@@ -398,14 +400,14 @@ def test_a_folder_declared_neutral_is_no_label_any_more(any_world: World) -> Non
 
 
 def test_unchanged_folders_cost_one_status_each(tmp_path: Path) -> None:
-    """A thousand quiet folders: no SELECT, no FETCH, no write but the pass's own."""
-    world = World(tmp_path, labels=[f"Ordner {n}" for n in range(1000)])
+    """Many quiet folders: no SELECT, no FETCH."""
+    world = World(tmp_path, labels=[f"Ordner {n}" for n in range(200)])
     world.notice()
     world.server.calls.clear()
     found = world.notice()
     assert found.scanned == 0
     assert set(world.server.calls) == {"folders", "status"}
-    assert len(world.server.calls) <= 1 + 1000 + 10
+    assert len(world.server.calls) <= 1 + 200 + 10
 
 
 def test_the_server_is_not_asked_while_the_database_is_locked(world: World) -> None:
@@ -457,3 +459,28 @@ def test_message_ids_are_stored_as_hashes_only(world: World) -> None:
     found = world.message(world.placements("INBOX")[0].message_id)
     assert "geheim" not in found.message_id_hash
     assert len(found.message_id_hash) == 32
+
+
+def test_a_folder_whose_inventory_was_cut_short_is_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between two transactions of one folder: the rest follows, none is doubled."""
+    world = World(tmp_path)
+    world.deliver(*(f"Hallo {n}" for n in range(10)), folder="Reisen")
+    monkeypatch.setattr(observe_module, "INVENTORY_CHUNK", 4)
+    place = observe_module._place
+    calls = iter([False, True])
+
+    def die(*args: Any) -> Any:
+        if args[3] and next(calls):
+            raise Killed
+        return place(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(observe_module, "_place", die)
+        with pytest.raises(Killed):
+            world.notice()
+    assert len(world.placements("Reisen")) == 4
+    assert world.notice().noticed == []
+    assert {p.arrived_by for p in world.placements("Reisen")} == {ArrivedBy.BASELINE}
+    world.believes()
