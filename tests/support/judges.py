@@ -1,9 +1,9 @@
 """Judges that need no model: the subject says where a mail belongs.
 
-    "Rechnungen 12"     certainly Rechnungen
-    "Rechnungen? 12"    probably Rechnungen, not sure enough to move
-    anything else       stays in the inbox
-    "Re: …"             where the thread's nearest known ancestor lies
+"Rechnungen 12"     certainly Rechnungen
+"Rechnungen? 12"    probably Rechnungen, not sure enough to move
+anything else       stays in the inbox
+"Re: …"             where the thread's nearest known ancestor lies
 """
 
 from __future__ import annotations
