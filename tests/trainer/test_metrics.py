@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn import metrics as reference  # type: ignore[import-untyped]
+from sklearn import metrics as reference
 
 from trainer.metrics import (
     bootstrap_interval,
