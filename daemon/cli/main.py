@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import accounts, learning, replaying, running, sorting
+from daemon.cli import accounts, examples, learning, replaying, running, sorting
 from daemon.cli.context import OPTIONS
 from daemon.cli.output import errors
 from daemon.errors import ConfigError, InboxdError
@@ -70,6 +70,7 @@ def options(
 
 
 accounts.register(cli)
+examples.register(cli)
 learning.register(cli)
 replaying.register(cli)
 running.register(cli)

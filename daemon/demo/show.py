@@ -90,4 +90,7 @@ def _daemon(app: Application, screen: Screen) -> Iterator[None]:
 
 def _say_where(screen: Screen, directory: Path) -> None:
     config = directory / CONFIG_NAME
-    screen.say(f"\nKept: {directory}\nLook into it with: inboxd --config {config} history")
+    # Whole lines, however long: they are there to be copied.
+    screen.console.print(f"\nKept: {directory}", markup=False, soft_wrap=True)
+    command = f"inboxd --config {config} history"
+    screen.console.print(f"Look into it with: {command}", markup=False, soft_wrap=True)

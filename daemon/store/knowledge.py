@@ -54,6 +54,25 @@ class Examples:
         )
         return list(self._session.scalars(query))
 
+    def every(self, account: Account) -> list[Example]:
+        """All examples, also those that do not count, newest word first."""
+        query = (
+            select(Example)
+            .where(Example.account_id == account.id)
+            .options(joinedload(Example.message), joinedload(Example.folder))
+            .order_by(Example.labelled_at.desc(), Example.id.desc())
+        )
+        return list(self._session.scalars(query))
+
+    def of_message(self, message_id: int) -> Example | None:
+        """What was taught about one message, counting or not."""
+        query = (
+            select(Example)
+            .where(Example.message_id == message_id)
+            .options(joinedload(Example.folder))
+        )
+        return self._session.scalar(query)
+
     def count(self, account: Account) -> int:
         """Number of usable examples."""
         query = (

@@ -47,8 +47,9 @@ def check(app: Application, name: str | None) -> list[AccountCheck]:
 
 def _check(app: Application, name: str) -> AccountCheck:
     mode = app.account(name).mode.value
-    model = app.engine.account(name).registry.current()
+    model = None
     try:
+        model = app.engine.account(name).current()
         with app.mailbox(name) as mailbox:
             return _look(mailbox, app.patterns(name), name, mode, model)
     except InboxdError as error:

@@ -130,7 +130,7 @@ def _sort(
     stopped: Callable[[], bool],
 ) -> None:
     models = app.engine.account(name)
-    if models.registry.current() is None:
+    if models.current() is None:
         report.note = "No model yet. Run: inboxd learn"
         return
     if not is_mail_waiting(app.store, name):

@@ -76,11 +76,12 @@ def roll_back(app: Application, name: str) -> str:
 
 
 def _summary(app: Application, name: str, row: ModelRow) -> ModelSummary:
-    registry = app.engine.account(name).registry
+    models = app.engine.account(name)
+    on_disk = {version.version for version in models.registry.versions()}
     return ModelSummary(
         account=name,
         version=row.version,
-        state=_state(row, registry.current(), {v.version for v in registry.versions()}),
+        state=_state(row, models.current(), on_disk),
         created_at=row.created_at,
         examples=row.examples,
         accuracy=row.report.get("accuracy"),
