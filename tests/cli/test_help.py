@@ -12,7 +12,7 @@ from tests.support.command import Home
 
 COMMANDS = (
     "init", "check", "learn", "run", "demo", "status", "history", "why", "undo", "train",
-    "classify", "pause", "resume", "models",
+    "classify", "pause", "resume", "models", "examples", "replay",
 )  # fmt: skip
 
 HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler")
