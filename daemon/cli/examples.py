@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 examples = typer.Typer(
     help="Anchor points: judge what was taught, exclude or relabel it, take it elsewhere.",
+    epilog="Examples: inboxd examples check · inboxd examples exclude 42",
     no_args_is_help=True,
 )
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from daemon.use_cases.learn import Learned, Progress
 
 models = typer.Typer(
-    help="The models of an account: list them, look at one, go back.", no_args_is_help=True
+    help="The models of an account: list them, look at one, go back.",
+    epilog="Example: inboxd models list",
+    no_args_is_help=True,
 )
 
 STAGES = {
