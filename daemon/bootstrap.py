@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +44,8 @@ def build(config: Config, *, on_wait: Callable[[], None] = lambda: None) -> Appl
 
 def build_engine(model: ModelSettings, state_dir: Path) -> Engine:
     """The engine of one state directory; loads nothing yet."""
+    # Read by OpenMP when torch is loaded, so before that. See docs/adr/0016.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return Engine(
         EngineSettings(
             encoder=model.encoder,
