@@ -153,7 +153,8 @@ class AccountWorker:
         report = run_cycle(self._app, self._name, mailbox, learn=learn, stopped=stopped)
         if report.observation is not None and not learn:
             # An earlier process may have ended between a lesson and its learning.
-            is_left_over = self._is_first_pass and is_due(self._app.store, self._name)
+            descriptions = self._app.account(self._name).folders.descriptions
+            is_left_over = self._is_first_pass and is_due(self._app.store, self._name, descriptions)
             if report.observation.lessons or is_left_over:
                 self._learn_later(self._name)
             self._is_first_pass = False

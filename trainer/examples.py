@@ -168,11 +168,15 @@ def time_split(
 ) -> TimeSplit:
     """Oldest mail to learn from, then some to calibrate on, the newest to test on.
 
+    Descriptions are there from the start, so they belong to the first part and take no share.
+
     A thread or a family of near-duplicates that began in an earlier part is left out of the
     later ones: its mails would be recognised, not classified.
     """
     ordered = in_time_order(examples)
-    bounds = [round(len(ordered) * train), round(len(ordered) * (train + calibrate))]
+    described = sum(not one.is_mail for one in ordered)
+    mails = len(ordered) - described
+    bounds = [described + round(mails * train), described + round(mails * (train + calibrate))]
     part_of = np.searchsorted(bounds, np.arange(len(ordered)), side="right").tolist()
     families = (near_duplicates(ordered), threads(ordered))
     earliest: dict[tuple[int, int], int] = {}

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from classifier.features import Features
 from classifier.labels import LabelSet
 from classifier.model import MailClassifier, MailClassifierConfig
-from classifier.space import BlockWeights
+from classifier.space import BlockWeights, FeatureSpace
 from trainer.calibration import Past
 from trainer.examples import Example, newest_per_key, select
 from trainer.head import Head, HeadWeights, check_trainable
@@ -95,11 +96,13 @@ def fit(
     target_precision: float = 0.97,
     folder_targets: Mapping[str, float] | None = None,
     encoder: Mapping[str, Any] | None = None,
+    background: Sequence[Features] = (),
 ) -> Fitted:
     """Learn from `examples` (any order; of several with the same key the last one given).
 
     `folder_targets` overrides the target precision of single labels. `encoder` describes the
     encoder behind the features (`Encoder.describe()`), for the model's configuration.
+    `background`: mail that nobody has filed; only its document frequencies and centre are used.
     Raises `ModelNotTrainable` with fewer than two labels.
     """
     started = time.perf_counter()
@@ -107,7 +110,9 @@ def fit(
     unique = newest_per_key(examples)
     check_trainable(unique)
     learnt = select(unique, chosen.max_examples)
-    head = Head(learnt, chosen.ridge_lambda, chosen.blocks)
+    seen = [*(one.features for one in learnt), *background]
+    space = FeatureSpace.learn(seen, chosen.blocks)
+    head = Head(learnt, chosen.ridge_lambda, space=space)
     past = head.prequential()
     window = recent_mails(learnt, chosen.calibration_window)
     goal = Goal(target_precision, dict(folder_targets or {}), chosen.thresholds)

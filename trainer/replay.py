@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from classifier.decision import Prediction, decide
+from classifier.space import FeatureSpace
 from classifier.threads import ThreadLabels
 from trainer.calibration import Past
+from trainer.descriptions import BACKGROUND
 from trainer.errors import ModelNotTrainable
 from trainer.examples import Example, in_time_order
 from trainer.fit import FitSettings, Goal, Tuned, count_by_label, recent_mails, tune
@@ -59,7 +61,7 @@ class ReplaySettings:
 @dataclass(frozen=True, slots=True)
 class Step:
     """One mail as it was predicted. `predicted` None: there was no model yet. `known`: whether
-    any earlier mail lay in the true folder."""
+    any earlier mail lay in the true folder, or a description told of it."""
 
     key: str
     truth: str
@@ -82,7 +84,8 @@ class ReplayReport:
     `accuracy_by_quarter`. With the abstain policy: `manual_moves` (`wrong_moves` + `left`),
     `coverage` (share moved), `precision` (of the moved; None when none was). `coverage_at_95`
     and `_98`: the largest share, most confident first, of which 95 (98) % are right.
-    Seconds are wall time; `seconds_refit_median` of one learning step, tuning included.
+    `zero_shot_accuracy`: see `zero_shot`; None without descriptions. Seconds are wall time;
+    `seconds_refit_median` of one learning step, tuning included.
     """
 
     messages: int
@@ -104,6 +107,7 @@ class ReplayReport:
     target_precision: float
     seconds_refit_median: float
     mails_per_second: float
+    zero_shot_accuracy: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -123,37 +127,70 @@ def replay(
     settings: ReplaySettings | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Replay:
-    """Live through `examples` (any order; sorted by time here)."""
+    """Live through `examples` (any order; sorted by time here).
+
+    Descriptions among them are known from the start and are no steps.
+    """
     chosen = settings or ReplaySettings()
     ordered = in_time_order(examples)
+    described = [one for one in ordered if not one.is_mail]
+    mails = ordered[len(described) :]
     started = time.perf_counter()
-    learner = _Learner(chosen)
+    learner = _Learner(chosen, described)
     steps = []
-    for number, example in enumerate(ordered, start=1):
+    for number, example in enumerate(mails, start=1):
         steps.append(learner.predict(example))
         learner.learn(example)
-        progress(number, len(ordered))
+        progress(number, len(mails))
     seconds = time.perf_counter() - started
     refit = float(np.median(learner.seconds)) if learner.seconds else 0.0
     report = summarise(steps, chosen.skip, chosen.target_precision, refit, len(steps) / seconds)
-    return Replay(tuple(steps), report)
+    return Replay(
+        tuple(steps), replace(report, zero_shot_accuracy=zero_shot(described, mails, chosen.fit))
+    )
+
+
+def zero_shot(
+    descriptions: Sequence[Example], mails: Sequence[Example], settings: FitSettings
+) -> float | None:
+    """The share of all `mails` (in time order) that descriptions alone name rightly.
+
+    No folder is ever told. Document frequencies and centre come from the descriptions and from
+    up to `BACKGROUND` earlier mails, as for a model whose user has filed nothing yet. None
+    without two described folders.
+    """
+    if len({one.label for one in descriptions}) < 2 or not mails:
+        return None
+    known = [one.features for one in descriptions]
+    right, due, head = 0, 0, None
+    for number, one in enumerate(mails):
+        if head is None or (number >= due and number <= BACKGROUND):
+            past = [mail.features for mail in mails[:number]]
+            space = FeatureSpace.learn([*known, *past], settings.blocks)
+            head = Head(descriptions, settings.ridge_lambda, space=space)
+            due = number + 1 + number // 10
+        right += head.labels[int(head.scores(one.features).argmax())] == one.label
+    return right / len(mails)
 
 
 class _Learner:
     """A head with its calibration, as it is after the mails so far."""
 
-    def __init__(self, settings: ReplaySettings) -> None:
+    def __init__(self, settings: ReplaySettings, descriptions: Sequence[Example]) -> None:
         self._settings = settings
         self._goal = Goal(settings.target_precision, {}, settings.fit.thresholds)
         self._head: Head | None = None
         self._tuned: Tuned | None = None
-        self._seen: list[Example] = []
-        self._labels: set[str] = set()
+        self._seen: list[Example] = list(descriptions)
+        self._labels = {one.label for one in descriptions}
         self._threads = ThreadLabels()
         self._waiting: list[Example] = []
         self._relearnt_at = 0
         self._tuned_at = 0
         self.seconds: list[float] = []
+        if descriptions:
+            self._relearn()
+            self._tune()
 
     def predict(self, example: Example) -> Step:
         """What the model of the earlier mails says."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,10 @@ def init(
     password_file: Annotated[
         Path | None, typer.Option(help="Read the password from this file, and keep it there.")
     ] = None,
+    create_folder: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SENTENCE", help="Make a folder for such mail; repeatable."),
+    ] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Where inboxd keeps its data.")] = None,
     output: Annotated[Path | None, typer.Option(help="The configuration file to write.")] = None,
     force: Annotated[bool, typer.Option(help="Replace an existing configuration.")] = False,
@@ -41,7 +46,12 @@ def init(
     from daemon.bootstrap import open_mailbox  # noqa: PLC0415
     from daemon.config.load import user_config_path  # noqa: PLC0415
     from daemon.config.secrets import Secret, find_password  # noqa: PLC0415
-    from daemon.use_cases.init import keep_password, probe, write_config  # noqa: PLC0415
+    from daemon.use_cases.init import (  # noqa: PLC0415
+        create_folders,
+        keep_password,
+        probe,
+        write_config,
+    )
 
     path = output or OPTIONS.config or user_config_path()
     if path.exists() and not force:
@@ -54,6 +64,8 @@ def init(
     }
     if port is not None:
         answers["port"] = port
+    if create_folder:
+        answers["folders"] = {"descriptions": dict(map(_folder_and_sentence, create_folder))}
     if password_file is not None:
         answers["password_file"] = password_file.absolute()
     account = _account(answers)
@@ -64,6 +76,12 @@ def init(
     console.print(f"Connecting to {account.host}:{account.port} …", markup=False)
     found = probe(open_mailbox, account, password)
     _print_folders(name, found.folders)
+    if not create_folder and _may_ask_for_folders(found.folders) and (asked := _ask_for_folders()):
+        answers["folders"] = {"descriptions": asked}
+        account = _account(answers)
+    if account.folders.descriptions:
+        create_folders(open_mailbox, account, password, account.folders.descriptions)
+        console.print(f"Folders: {', '.join(account.folders.descriptions)}", markup=False)
     if password_file is None:
         kept = keep_password(name, password, path.absolute().parent)
         if kept is None:
@@ -75,6 +93,27 @@ def init(
     console.print(f"Wrote {path}. Read it, then run:", markup=False)
     for command in ("inboxd check", "inboxd learn", "inboxd run"):
         console.print(f"  {command}")
+
+
+def _folder_and_sentence(text: str) -> tuple[str, str]:
+    name, equals, sentence = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f'Write --create-folder "{text}=A sentence about its mail".')
+    return name.strip(), sentence.strip()
+
+
+def _may_ask_for_folders(folders: tuple[FolderCheck, ...]) -> bool:
+    """Only where there is none to sort into, and only a person at a terminal."""
+    return sys.stdin.isatty() and not any(folder.role == "label" for folder in folders)
+
+
+def _ask_for_folders() -> dict[str, str]:
+    """Folders and sentences until an empty answer."""
+    console.print("There is no folder to sort into yet. Name those you want; Enter ends.")
+    found: dict[str, str] = {}
+    while name := typer.prompt("Folder", default="", show_default=False).strip():
+        found[name] = typer.prompt(f"What mail belongs into {name}? One sentence")
+    return found
 
 
 def _account(answers: dict[str, object]) -> AccountSettings:

@@ -36,6 +36,10 @@ def replay(
     target_precision: Annotated[
         float | None, typer.Option(min=0.5, max=0.999, help="Default: that of the configuration.")
     ] = None,
+    descriptions: Annotated[
+        Path | None,
+        typer.Option(help="TOML file: a sentence for each folder, known from the start."),
+    ] = None,
     baselines: Annotated[
         bool, typer.Option("--baselines", help="Also naive Bayes and TF-IDF + linear SVM.")
     ] = False,
@@ -53,9 +57,12 @@ def replay(
     """
     if (directory is None) == (account is None):
         raise typer.BadParameter("Name a directory, or an account with --account.")
+    if account is not None and descriptions is not None:
+        raise typer.BadParameter("An account has its descriptions in the configuration.")
     with progress_bar(quiet=False) as progress:
         if directory is not None:
-            figures, outcome = _of_tree(directory, (every, skip, target_precision), progress)
+            how = (every, skip, target_precision)
+            figures, outcome = _of_tree(directory, descriptions, how, progress)
             if baselines:
                 figures["baselines"] = _baselines(directory, skip, progress)
         else:
@@ -72,17 +79,27 @@ def replay(
 
 
 def _of_tree(
-    directory: Path, how: tuple[int, int, float | None], progress: Any
+    directory: Path,
+    descriptions: Path | None,
+    how: tuple[int, int, float | None],
+    progress: Any,
 ) -> tuple[dict[str, Any], Replay]:
     import time  # noqa: PLC0415
 
-    from daemon.use_cases.replay import examples_of_tree, read_tree  # noqa: PLC0415 - numpy
+    from daemon.use_cases.replay import (  # noqa: PLC0415 - numpy
+        described_examples,
+        examples_of_tree,
+        read_descriptions,
+        read_tree,
+    )
 
+    sentences = read_descriptions(descriptions) if descriptions is not None else {}
     engine, target = engine_without_account()
     mails = read_tree(directory)
     started = time.perf_counter()
     examples = examples_of_tree(engine, mails, lambda d, n: progress("encode", d, n))
     seconds = time.perf_counter() - started
+    examples += described_examples(engine, mails, sentences)
     return _replayed(
         examples, how, target, progress, {"seconds_encode": seconds, "model": _model(engine)}
     )
@@ -165,6 +182,12 @@ def _print(figures: dict[str, Any]) -> None:
         f"{figures['manual_moves']} to move by hand",
         markup=False,
     )
+    if figures["zero_shot_accuracy"] is not None:
+        console.print(
+            f"From the descriptions alone, without any filed mail: "
+            f"{percent(figures['zero_shot_accuracy'])} right",
+            markup=False,
+        )
     console.print(
         f"Coverage at 95 %: {percent(figures['coverage_at_95'])}, at 98 %: "
         f"{percent(figures['coverage_at_98'])}; calibration error {figures['ece']:.3f}; "

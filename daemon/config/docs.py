@@ -73,7 +73,7 @@ def _default(key: Key) -> str:
         return "must be given"
     if name in _COMPUTED_DEFAULTS:
         return _COMPUTED_DEFAULTS[name]
-    default = key.info.get_default()
+    default = key.info.get_default(call_default_factory=True, validated_data={})
     return "none" if default is None else f"`{toml_value(default)}`"
 
 

@@ -96,6 +96,8 @@ def _read_value(info: FieldInfo | None, text: str) -> Any:
             return text
     if typing.get_origin(kind) is tuple:
         return _read_list(text)
+    if typing.get_origin(kind) is Mapping:
+        return _read_table(text)
     return text
 
 
@@ -107,6 +109,14 @@ def _read_list(text: str) -> Any:
         except json.JSONDecodeError:
             return text
     return [part.strip() for part in text.split(",")]
+
+
+def _read_table(text: str) -> Any:
+    """A JSON object."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def _with_given_names(model: type[BaseModel], path: KeyPath, given: Mapping[str, Any]) -> KeyPath:

@@ -144,7 +144,8 @@ def _example(path: KeyPath, info: FieldInfo, variable: str | None) -> str:
     value = example_of(info)
     if variable is None:
         return f"Write for example: {path[-1]} = {toml_value(value)}"
-    text = json.dumps(value) if isinstance(value, list | tuple) else toml_value(value).strip('"')
+    is_json = isinstance(value, list | tuple | dict)
+    text = json.dumps(value, ensure_ascii=False) if is_json else toml_value(value).strip('"')
     return f"Set for example: {variable}={text}"
 
 

@@ -99,6 +99,8 @@ def describe(info: FieldInfo) -> str:
         return "one of " + ", ".join(f'"{member.value}"' for member in kind)
     if typing.get_origin(kind) is tuple:
         return "a list of texts"
+    if typing.get_origin(kind) is Mapping:
+        return "a table of folders with a sentence each"
     words = {
         bool: "true or false",
         int: "a whole number",

@@ -58,12 +58,16 @@ def _section(path: KeyPath, values: Section, *, explain: bool = True) -> Iterato
         yield from _comment(inspect.getdoc(type(values)) or "")
     yield f"[{'.'.join(path)}]"
     inner: list[tuple[str, Section]] = []
+    tables: list[tuple[str, Mapping[str, str], str]] = []
     for name, info in type(values).model_fields.items():
         value = getattr(values, name)
         if isinstance(value, Section):
             inner.append((name, value))
             continue
         given = name in values.model_fields_set and value is not None
+        if given and isinstance(value, Mapping):
+            tables.append((name, value, info.description or ""))
+            continue
         if explain:
             yield ""
             yield from _comment(info.description or "")
@@ -72,9 +76,20 @@ def _section(path: KeyPath, values: Section, *, explain: bool = True) -> Iterato
         elif explain:
             shown = example_of(info) if info.examples else value
             yield f"#{name} = {toml_value(shown)}"
+    for name, table, meaning in tables:
+        yield from _table((*path, name), table, meaning if explain else "")
     for name, section in inner:
         if explain or section.model_fields_set:
             yield from _section((*path, name), section, explain=explain)
+
+
+def _table(path: KeyPath, table: Mapping[str, str], meaning: str) -> Iterator[str]:
+    yield ""
+    if meaning:
+        yield from _comment(meaning)
+    yield f"[{'.'.join(path)}]"
+    for name, value in table.items():
+        yield f"{toml_value(name)} = {toml_value(value)}"
 
 
 def _comment(text: str) -> Iterator[str]:

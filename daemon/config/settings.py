@@ -20,7 +20,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from daemon.config.environment import EnvironmentSource
 from daemon.config.values import (
     AccountName,
+    Description,
     FilePath,
+    FolderName,
     Host,
     Number,
     Pattern,
@@ -211,6 +213,14 @@ class FolderSettings(Section):
     """Folders that inboxd leaves alone and learns nothing from, even when a pattern of labels
     matches them too. Trash, junk, sent mail, drafts and archives that the server marks as such
     are always neutral."""
+
+    descriptions: Mapping[FolderName, Description] = Field(
+        default_factory=dict,
+        examples=[{"Kündigungen": "Kunden beenden ihren Vertrag oder ihr Abo"}],
+    )
+    """A sentence for each folder about the mail that belongs there, in the words of that mail.
+    A folder with a sentence is suggested before its first mail; may also be a table of its own,
+    [accounts.NAME.folders.descriptions]."""
 
 
 class AccountSettings(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ def toml_value(value: Any) -> str:
         return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, time):
         return toml_value(value.strftime("%H:%M"))
+    if isinstance(value, Mapping):
+        pairs = [f"{toml_value(str(key))} = {toml_value(each)}" for key, each in value.items()]
+        return "{ " + ", ".join(pairs) + " }" if pairs else "{}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(toml_value, value)) + "]"
     raise TypeError(f"no TOML for {type(value).__name__}")

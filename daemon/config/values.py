@@ -80,6 +80,24 @@ def _check_pattern(pattern: str) -> str:
     return pattern
 
 
+def _check_described_name(name: str) -> str:
+    if not name.strip():
+        raise fault(
+            "describes a folder without a name",
+            'Write the folder\'s name before the sentence: "Invoices" = "Bills from suppliers"',
+        )
+    return name
+
+
+def _check_description(sentence: str) -> str:
+    if not any(map(str.isalpha, sentence)):
+        raise fault(
+            "holds a description without a word",
+            "Write a sentence about the mail of this folder, or remove the line.",
+        )
+    return " ".join(sentence.split())
+
+
 def _check_account_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise fault(
@@ -98,6 +116,8 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 FilePath = Annotated[Path, BeforeValidator(_refuse_empty), AfterValidator(_expand_home)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Pattern = Annotated[str, AfterValidator(_check_pattern)]
+FolderName = Annotated[str, AfterValidator(_check_described_name)]
+Description = Annotated[str, AfterValidator(_check_description)]
 AccountName = Annotated[str, AfterValidator(_check_account_name)]
 Host = Annotated[Text, AfterValidator(_check_host)]
 TimeOfDay = Annotated[time, BeforeValidator(_read_time)]

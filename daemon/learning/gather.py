@@ -7,8 +7,8 @@ stopped, and no mail is ever encoded twice under the same encoder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -20,9 +20,10 @@ from daemon.errors import FolderChanged, FolderMissing
 from daemon.mail.parse import parse
 from daemon.mailbox.port import Mailbox
 from daemon.store import Store, UnitOfWork
+from daemon.store.tables import Account, Message, Placement, Role
 from daemon.store.tables import Example as ExampleRow
-from daemon.store.tables import Message, Placement, Role
-from trainer.examples import Example, Source
+from trainer.descriptions import Description
+from trainer.examples import Example, Source, in_time_order
 
 log = structlog.get_logger(__name__)
 
@@ -84,11 +85,15 @@ def cache_features(
     account_name: str,
     source: FeatureSource,
     *,
+    unfiled: int = 0,
     progress: Progress = ignore,
     stopped: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Fetch and encode every example that has no features yet; returns how many were made."""
-    by_folder = _without_features(store, account_name, source.fingerprint)
+    """Fetch and encode every example that has no features yet; returns how many were made.
+
+    `unfiled`: until there are so many examples, the newest mails of the inbox make up for them.
+    """
+    by_folder = _without_features(store, account_name, source.fingerprint, unfiled)
     total = sum(len(placements) for placements in by_folder.values())
     done = 0
     progress(0, total)
@@ -103,21 +108,30 @@ def cache_features(
 
 
 def _without_features(
-    store: Store, account_name: str, fingerprint: str
+    store: Store, account_name: str, fingerprint: str, unfiled: int
 ) -> dict[str, list[Placement]]:
-    """One present placement for each usable example without features, by folder name."""
+    """One present placement for each mail that should have features and has none, by folder."""
     by_folder: dict[str, list[Placement]] = {}
     with store.read() as work:
         account = work.accounts.get(account_name)
         if account is None:
             return {}
         ids = [example.message_id for example in work.examples.usable(account)]
+        ids += _unfiled(work, account, unfiled - len(ids))
         missing = work.features.missing(fingerprint, ids)
         for message_id in sorted(missing):
             placements = work.placements.of_message(message_id)
             if placements:
                 by_folder.setdefault(placements[0].folder.name, []).append(placements[0])
     return by_folder
+
+
+def _unfiled(work: UnitOfWork, account: Account, limit: int) -> list[int]:
+    """Message ids of the newest mails of the inbox that are no examples."""
+    inbox = work.folders.inbox(account)
+    if inbox is None or limit <= 0:
+        return []
+    return [each.message_id for each in work.placements.newest_unlabelled(inbox, limit)]
 
 
 def _cache_batch(
@@ -155,11 +169,26 @@ def label_key(folder_id: int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Examples for the trainer, oldest first, and the present folder names of their labels."""
+    """Examples for the trainer, oldest first, and the present folder names of their labels.
+
+    `background`: features of mail that nobody has filed; see `trainer.descriptions`.
+    """
 
     examples: tuple[Example, ...]
     label_names: Mapping[str, str]
     inbox_name: str
+    background: tuple[Features, ...] = ()
+
+    def with_descriptions(
+        self, descriptions: Sequence[Description], examples: Sequence[Example]
+    ) -> TrainingSet:
+        """The same with `descriptions`, which became `examples`, before all mail."""
+        names = {each.label: each.name for each in descriptions}
+        return replace(
+            self,
+            examples=tuple(in_time_order([*examples, *self.examples])),
+            label_names={**self.label_names, **names},
+        )
 
 
 def training_set(
@@ -168,10 +197,13 @@ def training_set(
     fingerprint: str,
     *,
     min_per_folder: int,
+    described: Collection[str] = (),
+    unfiled: int = 0,
 ) -> TrainingSet:
     """All usable examples that have features.
 
-    A folder takes part from `min_per_folder` examples on.
+    A folder takes part from `min_per_folder` examples on, one whose label is in `described` at
+    once. `unfiled`: until there are so many examples, mail of the inbox is the background.
     """
     with store.read() as work:
         account = work.accounts.get(account_name)
@@ -183,13 +215,27 @@ def training_set(
         counts: dict[int | None, int] = {}
         for row in rows:
             counts[row.folder_id] = counts.get(row.folder_id, 0) + 1
-        rows = [
-            row for row in rows if row.folder_id is None or counts[row.folder_id] >= min_per_folder
-        ]
+        enough = {None, *(i for i, count in counts.items() if count >= min_per_folder)}
+        rows = [r for r in rows if r.folder_id in enough or label_key(r.folder_id) in described]
         examples = _with_features(work, rows, fingerprint)
+        waiting = _unfiled(work, account, unfiled - len(examples))
+        background = work.features.get(fingerprint, waiting).values()
         names = {label_key(r.folder_id): r.folder.name if r.folder else inbox_name for r in rows}
     examples.sort(key=lambda example: (example.date, example.key))
-    return TrainingSet(tuple(examples), names, inbox_name)
+    return TrainingSet(
+        tuple(examples), names, inbox_name, tuple(map(Features.from_bytes, background))
+    )
+
+
+def described_folders(
+    work: UnitOfWork, account: Account, descriptions: Mapping[str, str]
+) -> list[Description]:
+    """The configured descriptions (by folder name) of label folders that exist."""
+    return [
+        Description(label_key(folder.id), folder.name, descriptions[folder.name])
+        for folder in work.folders.of(account)
+        if folder.role is Role.LABEL and folder.name in descriptions
+    ]
 
 
 def _with_features(work: UnitOfWork, rows: Sequence[ExampleRow], fingerprint: str) -> list[Example]:

@@ -7,11 +7,12 @@ model it had.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,13 @@ import structlog
 
 from daemon.errors import ModelError
 from daemon.mailbox.port import Mailbox
-from daemon.store import Store
-from daemon.store.tables import ModelRow, ModelState
+from daemon.store import Store, UnitOfWork
+from daemon.store.tables import Account, ModelRow, ModelState
 
 if TYPE_CHECKING:
     from daemon.learning.engine import AccountModel, Engine
-    from daemon.learning.gather import TrainingSet
+    from daemon.learning.gather import FeatureSource, TrainingSet
+    from trainer.descriptions import Description
     from trainer.evaluate import Report
     from trainer.fit import FitSettings, Fitted
     from trainer.gate import Contender, Verdict
@@ -38,7 +40,10 @@ CARD_FILE = "README.md"
 
 @dataclass(frozen=True, slots=True)
 class RefitSettings:
-    """How an account's examples become a model; see the configuration's [model], [training]."""
+    """How an account's examples become a model; see the configuration's [model], [training].
+
+    `descriptions`: sentence by folder name.
+    """
 
     max_bytes: int
     min_per_folder: int
@@ -46,6 +51,7 @@ class RefitSettings:
     ridge: float
     target_precision: float
     keep_models: int
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +69,37 @@ class Refit:
     evaluation: Mapping[str, Any] | None
 
 
-def is_due(store: Store, account_name: str) -> bool:
-    """Whether people taught something since the last model was trained."""
+def is_due(store: Store, account_name: str, descriptions: Mapping[str, str] | None = None) -> bool:
+    """Whether people taught something since the last model was trained: by filing mail, or by
+    changing the `descriptions` of their folders."""
     with store.read() as work:
         account = work.accounts.get(account_name)
         if account is None:
             return False
         newest = work.models.newest(account)
-        hashed = work.examples.data_hash(account)
+        described = _described(work, account, descriptions or {})
         if newest is None:
-            return work.examples.count(account) > 0
-        return newest.data_hash != hashed
+            return work.examples.count(account) > 0 or len(described) > 1
+        return newest.data_hash != _data_hash(work, account, described)
+
+
+def _described(
+    work: UnitOfWork, account: Account, descriptions: Mapping[str, str]
+) -> list[Description]:
+    if not descriptions:
+        return []
+    from daemon.learning.gather import described_folders  # noqa: PLC0415 - numpy
+
+    return described_folders(work, account, descriptions)
+
+
+def _data_hash(work: UnitOfWork, account: Account, described: Sequence[Description]) -> str:
+    """Identifies what a model would be trained on."""
+    examples = work.examples.data_hash(account)
+    if not described:
+        return examples
+    content = json.dumps([examples, *((d.label, d.name, d.sentence) for d in described)])
+    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 
 def refit(
@@ -92,24 +118,18 @@ def refit(
     Features that are still missing are made first. With `evaluate` a split by time is measured
     as well. Raises `MailboxError`, `ModelError` (no encoder).
     """
-    from daemon.learning.gather import cache_features, training_set  # noqa: PLC0415 - numpy
+    from daemon.learning.gather import cache_features  # noqa: PLC0415 - numpy
     from trainer.errors import ModelNotTrainable  # noqa: PLC0415
 
     started = time.perf_counter()
     source = engine.feature_source(settings.max_bytes)
-    cache_features(store, mailbox, account_name, source, stopped=stopped)
+    cache_features(
+        store, mailbox, account_name, source, unfiled=unfiled_for(settings), stopped=stopped
+    )
     if stopped():
         # A model of half the examples would pass for one of all of them.
         return Refit(None, False, "Stopped before training.", 0, {}, 0.0, {}, None)
-    with store.read() as work:
-        account = work.accounts.get(account_name)
-        data_hash = work.examples.data_hash(account) if account is not None else ""
-    data = training_set(
-        store,
-        account_name,
-        source.fingerprint,
-        min_per_folder=settings.min_per_folder,
-    )
+    data, data_hash = _gathered(store, account_name, source, settings)
     try:
         candidate = _Candidate.train(data, settings, source.fingerprint, engine, evaluate=evaluate)
     except ModelNotTrainable as error:
@@ -145,6 +165,43 @@ def refit(
     )
 
 
+def unfiled_for(settings: RefitSettings) -> int:
+    """How many mails without a folder may help; they do where folders are described."""
+    from trainer.descriptions import BACKGROUND  # noqa: PLC0415 - numpy
+
+    return BACKGROUND if settings.descriptions else 0
+
+
+def _gathered(
+    store: Store, account_name: str, source: FeatureSource, settings: RefitSettings
+) -> tuple[TrainingSet, str]:
+    """What there is to learn from, descriptions included, and the hash that identifies it."""
+    from classifier.features import Features  # noqa: PLC0415 - numpy
+    from daemon.learning.gather import training_set  # noqa: PLC0415
+    from trainer.descriptions import description_examples  # noqa: PLC0415
+
+    described: list[Description] = []
+    data_hash = ""
+    with store.read() as work:
+        account = work.accounts.get(account_name)
+        if account is not None:
+            described = _described(work, account, settings.descriptions)
+            data_hash = _data_hash(work, account, described)
+    data = training_set(
+        store,
+        account_name,
+        source.fingerprint,
+        min_per_folder=settings.min_per_folder,
+        described={each.label for each in described},
+        unfiled=unfiled_for(settings) if described else 0,
+    )
+    # A handful of texts: encoding them anew is cheaper than a place to keep them.
+    examples = description_examples(
+        described, lambda mails: [Features.from_bytes(f) for f in source.featurize(mails)]
+    )
+    return data.with_descriptions(described, examples), data_hash
+
+
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     """A trained model on its way to the gate."""
@@ -177,6 +234,7 @@ class _Candidate:
             featurizer_fingerprint=fingerprint,
             target_precision=settings.target_precision,
             encoder=engine.encoder_description(),
+            background=data.background,
         )
         evaluation = None
         if evaluate:

@@ -80,6 +80,7 @@ class Application:
             ridge=model.ridge_lambda,
             target_precision=model.target_precision,
             keep_models=model.keep_models,
+            descriptions=self.account(name).folders.descriptions,
         )
 
     @contextmanager

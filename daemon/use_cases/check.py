@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from daemon.errors import FolderMissing, InboxdError
@@ -51,7 +52,8 @@ def _check(app: Application, name: str) -> AccountCheck:
     try:
         model = app.engine.account(name).current()
         with app.mailbox(name) as mailbox:
-            return _look(mailbox, app.patterns(name), name, mode, model)
+            described = app.account(name).folders.descriptions
+            return _look(mailbox, app.patterns(name), name, mode, model, described)
     except InboxdError as error:
         return AccountCheck(
             name,
@@ -65,7 +67,12 @@ def _check(app: Application, name: str) -> AccountCheck:
 
 
 def _look(
-    mailbox: Mailbox, patterns: FolderPatterns, name: str, mode: str, model: str | None
+    mailbox: Mailbox,
+    patterns: FolderPatterns,
+    name: str,
+    mode: str,
+    model: str | None,
+    described: Collection[str],
 ) -> AccountCheck:
     folders = list_folders(mailbox, patterns)
     roles = [folder.role for folder in folders]
@@ -74,6 +81,12 @@ def _look(
     warnings = []
     if Role.LABEL.value not in roles:
         warnings.append("No label folder: create the folders that mail should be sorted into.")
+    labels = {folder.name for folder in folders if folder.role == Role.LABEL.value}
+    warnings += [
+        f"A description without a folder: {folder!r} is no label folder on the server."
+        for folder in described
+        if folder not in labels
+    ]
     if not capabilities.can_move_safely:
         warnings.append("The server has neither MOVE nor UIDPLUS: inboxd can only suggest.")
     if model is None:

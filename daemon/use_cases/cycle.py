@@ -62,7 +62,8 @@ def run_cycle(
         report.observation = observe(app.store, mailbox, name, app.patterns(name), app.clock())
         report.lessons = report.observation.lessons
         try:
-            if learn and not stopped() and is_due(app.store, name):
+            descriptions = app.account(name).folders.descriptions
+            if learn and not stopped() and is_due(app.store, name, descriptions):
                 report.refit = train_account(app, name, mailbox, stopped)
             _sort(app, name, mailbox, report, stopped)
         except ModelError as error:

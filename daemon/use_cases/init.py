@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,18 @@ def probe(open_mailbox: Open, account: AccountSettings, password: Secret) -> Pro
         )
         capabilities = mailbox.capabilities
         return Probe(tuple(list_folders(mailbox, patterns)), capabilities.move, capabilities.idle)
+    finally:
+        mailbox.close()
+
+
+def create_folders(
+    open_mailbox: Open, account: AccountSettings, password: Secret, folders: Iterable[str]
+) -> None:
+    """Make the folders on the server; one that exists is fine. Raises `MailboxError`."""
+    mailbox = open_mailbox(account, password)
+    try:
+        for folder in folders:
+            mailbox.create(folder)
     finally:
         mailbox.close()
 

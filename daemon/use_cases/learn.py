@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from daemon.learning.gather import cache_features, ignore, label_existing_mail
-from daemon.learning.refit import Refit, refit
+from daemon.learning.refit import Refit, refit, unfiled_for
 from daemon.sorting.mover import reconcile
 from daemon.sorting.observe import observe
 from daemon.use_cases.application import Application, never
@@ -54,6 +54,7 @@ def learn(
             mailbox,
             name,
             app.engine.feature_source(settings.max_bytes),
+            unfiled=unfiled_for(settings),
             progress=lambda done, total: progress("encode", done, total),
             stopped=stopped,
         )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from classifier.mail import Mail
-from daemon.errors import NotFound
+from daemon.config.settings import FolderSettings
+from daemon.errors import ConfigError, ConfigFault, NotFound
 from daemon.learning.engine import Engine
-from daemon.learning.gather import label_key, training_set
+from daemon.learning.gather import described_folders, label_key, training_set
 from daemon.mail.parse import parse
 from daemon.sorting.threads import hash_message_id
 from daemon.use_cases.application import Application
+from trainer.descriptions import Description, description_examples
 from trainer.examples import Example
 
 Progress = Callable[[int, int], None]
@@ -90,16 +95,56 @@ def examples_of_tree(
     return examples
 
 
+def read_descriptions(path: Path) -> dict[str, str]:
+    """Sentence by folder from a TOML file: at its top or in a table [descriptions].
+
+    Raises `NotFound` without the file, `ConfigError` when it says something else.
+    """
+    try:
+        document = tomllib.loads(_read(path).decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _not_descriptions(path, f"is not valid TOML: {error}") from error
+    table = document.get("descriptions", document)
+    if not isinstance(table, Mapping):
+        table = document
+    try:
+        return dict(FolderSettings(descriptions=table).descriptions)
+    except ValidationError as error:
+        raise _not_descriptions(path, "must hold a text with words for each folder") from error
+
+
+def _not_descriptions(path: Path, problem: str) -> ConfigError:
+    mend = 'Write lines such as: "Invoices" = "Bills and reminders from suppliers"'
+    return ConfigError(f"{path} holds no descriptions.", (ConfigFault(str(path), problem, mend),))
+
+
+def described_examples(
+    engine: Engine, mails: Sequence[FiledMail], descriptions: Mapping[str, str]
+) -> list[Example]:
+    """Pseudo-examples of those folders of the tree that are described. Raises `ModelError`."""
+    folders = sorted({each.folder for each in mails} & descriptions.keys())
+    return description_examples(
+        [Description(folder, folder, descriptions[folder]) for folder in folders],
+        engine.featurizer().features,
+    )
+
+
 def examples_of_account(app: Application, name: str) -> tuple[list[Example], dict[str, str]]:
-    """What `inboxd learn` gathered for an account, and the folder names of the labels.
+    """What `inboxd learn` gathered for an account, its descriptions before it, and the folder
+    names of the labels.
 
     Raises `NotFound` when nothing was gathered yet.
     """
-    fingerprint = app.engine.featurizer().fingerprint
-    data = training_set(app.store, name, fingerprint, min_per_folder=1)
+    featurizer = app.engine.featurizer()
+    data = training_set(app.store, name, featurizer.fingerprint, min_per_folder=1)
     if not data.examples:
         raise NotFound(
             f"Nothing is known of the mail of account {name} yet.",
             next_step=f"Run: inboxd learn --account {name}",
         )
+    with app.store.read() as work:
+        account = work.accounts.get(name)
+        configured = app.account(name).folders.descriptions
+        described = described_folders(work, account, configured) if account is not None else []
+    data = data.with_descriptions(described, description_examples(described, featurizer.features))
     return list(data.examples), {**data.label_names, label_key(None): data.inbox_name}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import stat
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import Home
+from tests.support.command import COMMAND, TIMEOUT_SECONDS, Home
 from tests.support.dovecot import Dovecot, free_port
 
 pytestmark = pytest.mark.dovecot
@@ -126,6 +129,71 @@ def test_missing_answers_are_asked_for(bare_home: Home, server: Dovecot) -> None
 
     assert done.returncode == 0, done.stderr
     assert bare_home.json("check")["accounts"][0]["ok"] is True
+
+
+def test_folders_are_made_and_described(bare_home: Home, server: Dovecot) -> None:
+    """On the server, and in the configuration, where each has its sentence."""
+    done = init(
+        bare_home,
+        server,
+        *("--create-folder", "Kündigungen=Wer kündigt, schreibt: a = b"),
+        *("--create-folder", "Rechnungen = Lieferanten wollen Geld"),
+    )
+    written = tomllib.loads(bare_home.config.read_text(encoding="utf-8"))
+    [account] = bare_home.json("check")["accounts"]
+
+    assert done.returncode == 0, done.stderr
+    assert written["accounts"]["private"]["folders"]["descriptions"] == {
+        "Kündigungen": "Wer kündigt, schreibt: a = b",
+        "Rechnungen": "Lieferanten wollen Geld",
+    }
+    roles = {folder["name"]: folder["role"] for folder in account["folders"]}
+    assert (roles["Kündigungen"], roles["Rechnungen"]) == ("label", "label")
+    assert not [warning for warning in account["warnings"] if "description" in warning]
+
+
+@pytest.mark.parametrize("folder", ["Rechnungen", "Rechnungen=", "=Lieferanten"])
+def test_a_folder_to_make_needs_a_name_and_a_sentence(bare_home: Home, folder: str) -> None:
+    """Said before anything is asked."""
+    done = bare_home.run(
+        *("init", "--host", "127.0.0.1", "--username", "alice", "--create-folder", folder),
+        typed="secret\n",
+    )
+
+    assert done.returncode == 2
+    assert "Password" not in done.stdout
+
+
+def test_a_person_without_folders_is_asked_for_some(bare_home: Home) -> None:
+    """At a terminal, a name and a sentence at a time, until an empty name."""
+    with Dovecot(users={"bob": "s3cret"}) as empty:
+        controller, terminal = pty.openpty()
+        # What is typed ahead waits in the terminal; only a prompt for a password discards it.
+        os.write(controller, b"Verein\nTraining und Spiele\n\n")
+        bare_home.password_file.write_text("s3cret")
+        bare_home.password_file.chmod(0o600)
+        command = [str(COMMAND), "init", "--host", "127.0.0.1", "--port", str(empty.port)]
+        command += ["--password-file", str(bare_home.password_file)]
+        done = subprocess.run(
+            [*command, "--tls", "none", "--username", "bob"],
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            env=bare_home.environment({}),
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+            start_new_session=True,
+        )
+        os.close(controller)
+        os.close(terminal)
+        written = tomllib.loads(bare_home.config.read_text(encoding="utf-8"))
+        listed = empty.doveadm("mailbox", "list", "-u", "bob")
+
+    assert done.returncode == 0, done.stderr
+    folders = written["accounts"]["private"]["folders"]
+    assert folders["descriptions"] == {"Verein": "Training und Spiele"}
+    assert "Verein" in listed
 
 
 def test_an_existing_configuration_is_not_replaced(bare_home: Home, server: Dovecot) -> None:

@@ -121,6 +121,7 @@ def test_a_written_configuration_loads_equal(tmp_path: Path) -> None:
             folders=FolderSettings(
                 labels=("Rechnungen/*", 'a"b', "tab\there", "\x7f", "Kündigungen 💌"),
                 neutral=("Archive/*",),
+                descriptions={'Kunden/"A". [b] 💌': "Wer kündigt,\nschreibt #hierher", "2": "zwei"},
             ),
         ),
         "work-2": AccountSettings(host="127.0.0.1", tls=Tls.NONE, port=10143, username="bob"),

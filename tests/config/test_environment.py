@@ -63,6 +63,36 @@ def test_lists_have_commas_or_are_json(
     assert settings.accounts["private"].folders.neutral == patterns
 
 
+def test_descriptions_are_a_json_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They join those of the file, and win where both describe a folder."""
+    monkeypatch.setenv(
+        "INBOXD_ACCOUNTS__PRIVATE__FOLDERS__DESCRIPTIONS",
+        '{"Kündigungen": "Wer kündigt", "Verein": "Termine"}',
+    )
+    table = '[accounts.private.folders.descriptions]\n"Verein" = "Alt"\n"Reisen" = "Flüge"\n'
+
+    settings = load_config(write(tmp_path / "config.toml", ACCOUNT + table)).settings
+
+    assert settings.accounts["private"].folders.descriptions == {
+        "Kündigungen": "Wer kündigt",
+        "Verein": "Termine",
+        "Reisen": "Flüge",
+    }
+
+
+def test_descriptions_that_are_no_json_are_a_fault(
+    faults_in: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable is named, and what to write into it."""
+    variable = "INBOXD_ACCOUNTS__PRIVATE__FOLDERS__DESCRIPTIONS"
+    monkeypatch.setenv(variable, "Verein: Termine")
+
+    fault = faults_in(ACCOUNT)["accounts.private.folders.descriptions"]
+
+    assert variable in fault.problem
+    assert f'{variable}={{"' in fault.mend
+
+
 @pytest.mark.parametrize("name", ["my-mail", "My_Mail", "my_mail"])
 def test_a_variable_finds_the_account_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

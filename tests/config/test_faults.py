@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
+from typing import get_origin
 
 import pytest
 
@@ -162,6 +164,24 @@ def test_a_value_in_place_of_a_section_is_a_fault(faults_in: Faults) -> None:
     assert "accounts.private.folders" in faults_in(ACCOUNT + "folders = true\n")
 
 
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('"Verein" = ""', "without a word"),
+        ('"Verein" = "12 - 3"', "without a word"),
+        ('" " = "Post vom Verein"', "without a name"),
+        ('"Verein" = ["Post"]', "must be a table of folders with a sentence each"),
+    ],
+)
+def test_a_description_must_say_something_about_a_folder(
+    faults_in: Faults, line: str, problem: str
+) -> None:
+    """An empty or wordless one would teach nothing, and nobody would notice."""
+    faults = faults_in(ACCOUNT + f"[accounts.private.folders.descriptions]\n{line}\n")
+
+    assert problem in faults["accounts.private.folders.descriptions"].problem
+
+
 def fits(key: Key, value: str) -> bool:
     """Whether the value is one that the key may have."""
     kind = plain_type(key.info)
@@ -175,6 +195,8 @@ def fits(key: Key, value: str) -> bool:
         return value == "0.5" or (value == "5" and key.path[-1] == "ridge_lambda")
     if kind is str or kind is Path:
         return value == '"text"'
+    if get_origin(kind) is Mapping:
+        return False
     return not isinstance(kind, type) and value == "[]"
 
 
