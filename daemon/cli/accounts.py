@@ -12,6 +12,7 @@ from daemon.cli.context import OPTIONS, AccountOption, JsonOption, application
 from daemon.cli.output import console, errors, print_json, table
 
 if TYPE_CHECKING:
+    from daemon.config.secrets import Secret
     from daemon.config.settings import AccountSettings
     from daemon.use_cases.check import AccountCheck, FolderCheck
 
@@ -45,13 +46,7 @@ def init(
     """Set up an account: asks, logs in, lists the folders, writes a commented config.toml."""
     from daemon.bootstrap import open_mailbox  # noqa: PLC0415
     from daemon.config.load import user_config_path  # noqa: PLC0415
-    from daemon.config.secrets import Secret, find_password  # noqa: PLC0415
-    from daemon.use_cases.init import (  # noqa: PLC0415
-        create_folders,
-        keep_password,
-        probe,
-        write_config,
-    )
+    from daemon.use_cases.init import create_folders, probe, write_config  # noqa: PLC0415
 
     path = output or OPTIONS.config or user_config_path()
     if path.exists() and not force:
@@ -69,10 +64,7 @@ def init(
     if password_file is not None:
         answers["password_file"] = password_file.absolute()
     account = _account(answers)
-    if password_file is not None:
-        password = find_password(name, account)
-    else:
-        password = Secret(typer.prompt("Password", hide_input=True))
+    password = _password(name, account)
     console.print(f"Connecting to {account.host}:{account.port} …", markup=False)
     found = probe(open_mailbox, account, password)
     _print_folders(name, found.folders)
@@ -83,16 +75,32 @@ def init(
         create_folders(open_mailbox, account, password, account.folders.descriptions)
         console.print(f"Folders: {', '.join(account.folders.descriptions)}", markup=False)
     if password_file is None:
-        kept = keep_password(name, password, path.absolute().parent)
-        if kept is None:
-            console.print("The password is in the keyring.")
-        else:
-            console.print(f"No usable keyring: the password is in {kept} (mode 0600).")
-            account = _account({**answers, "password_file": kept})
+        account = _account({**answers, **_keep_password(name, password, path.absolute().parent)})
     write_config(path, name, account, state_dir=state_dir, force=force)
     console.print(f"Wrote {path}. Read it, then run:", markup=False)
     for command in ("inboxd check", "inboxd learn", "inboxd run"):
         console.print(f"  {command}")
+
+
+def _password(name: str, account: AccountSettings) -> Secret:
+    """From the file that was named, else asked for."""
+    from daemon.config.secrets import Secret, find_password  # noqa: PLC0415
+
+    if account.password_file is not None:
+        return find_password(name, account)
+    return Secret(typer.prompt("Password", hide_input=True))
+
+
+def _keep_password(name: str, password: Secret, directory: Path) -> dict[str, object]:
+    """Keep it, say where, and return what the configuration has to know of that."""
+    from daemon.use_cases.init import keep_password  # noqa: PLC0415
+
+    kept = keep_password(name, password, directory)
+    if kept is None:
+        console.print("The password is in the keyring.")
+        return {}
+    console.print(f"No usable keyring: the password is in {kept} (mode 0600).", markup=False)
+    return {"password_file": kept}
 
 
 def _folder_and_sentence(text: str) -> tuple[str, str]:
