@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from classifier.space import BlockWeights
-from classifier.text import prepare
 from daemon.bootstrap import build_engine
 from daemon.config.settings import ModelSettings
 from daemon.use_cases.learning_curve import learning_curve
-from daemon.use_cases.replay import FiledMail, examples_of_tree, read_tree
+from daemon.use_cases.replay import FiledMail, baseline_text, examples_of_tree, read_tree
 from trainer.baselines import baselines
 from trainer.examples import Example
 from trainer.fit import FitSettings
@@ -68,7 +67,7 @@ def measure(
     """One mailbox: inboxd, the baselines, and with `ablation` each feature group left out."""
     settings = ReplaySettings(skip=SKIP)
     outcome = replay(examples, settings, Progress(f"{name}: inboxd"))
-    texts = [f"{each.mail.sender.address}\n{prepare(each.mail).encoder_text}" for each in mails]
+    texts = [baseline_text(each) for each in mails]
     labels = [each.folder for each in mails]
     others = baselines(texts, labels, skip=SKIP, progress=Progress(f"{name}: baselines"))
     without = {}

@@ -45,9 +45,9 @@ def write_directory(
     part.mkdir(mode=0o700)
     for name, data in {**contents, MANIFEST: text.encode()}.items():
         write_private(part / name, data)
-    fsync_directory(part)
+    flush_to_disk(part)
     part.rename(directory)
-    fsync_directory(directory.parent)
+    flush_to_disk(directory.parent)
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
@@ -108,9 +108,10 @@ def write_private(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def fsync_directory(directory: Path) -> None:
-    """Make renames in `directory` survive a power cut (POSIX needs the directory synced)."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def flush_to_disk(path: Path) -> None:
+    """fsync a file, or a directory: POSIX wants that for a rename to survive a power cut, and
+    a file's content must be there before its name."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from classifier.manifest import MANIFEST, fsync_directory, write_private
+from classifier.manifest import MANIFEST, flush_to_disk, write_private
 
 _VERSION = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
 _POINTER = "current.json"
@@ -152,7 +152,7 @@ class Registry:
         content = {"current": pointer.current, "earlier": list(pointer.earlier)}
         write_private(part, json.dumps(content, indent=2).encode())
         part.replace(self.root / _POINTER)
-        fsync_directory(self.root)
+        flush_to_disk(self.root)
 
 
 def _by_age(version: str) -> tuple[str, int]:

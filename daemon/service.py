@@ -16,11 +16,15 @@ import structlog
 from daemon.locks import instance_lock
 from daemon.schedule import Schedule
 from daemon.use_cases.application import Application
-from daemon.worker import SHUTDOWN, AccountWorker, IdleWatcher
+from daemon.worker import AccountWorker, IdleWatcher
 
 log = structlog.get_logger(__name__)
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+SHUTDOWN_SECONDS = 3.0
+"""How long the workers may take to finish the step they are in: with what comes before and after
+it stays below the five seconds that are promised, on a busy machine too."""
 
 
 class Service:
@@ -59,14 +63,14 @@ class Service:
             worker.tasks.close()
 
     def shut_down(self) -> bool:
-        """Stop, and wait for the workers as long as `SHUTDOWN` allows.
+        """Stop, and wait for the workers `SHUTDOWN_SECONDS` at most.
 
         Returns whether all of them finished. One that did not is in a step that may be killed
         at any point (moves are journalled, models are written to the side).
         """
         self.request_stop()
         self._schedule.stop()
-        deadline = time.monotonic() + SHUTDOWN.total_seconds()
+        deadline = time.monotonic() + SHUTDOWN_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         late = [thread.name for thread in self._threads if thread.is_alive()]

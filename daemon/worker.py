@@ -10,7 +10,6 @@ from __future__ import annotations
 import enum
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from traceback import extract_tb
 
 import structlog
@@ -23,10 +22,9 @@ from daemon.errors import (
     SecretMissing,
     StateError,
 )
-from daemon.learning.refit import is_due
 from daemon.mailbox.port import Mailbox
 from daemon.use_cases.application import Application
-from daemon.use_cases.cycle import is_paused, record_failure, run_cycle
+from daemon.use_cases.cycle import is_learning_due, is_paused, record_failure, run_cycle
 from daemon.use_cases.housekeeping import keep_house
 
 log = structlog.get_logger(__name__)
@@ -153,8 +151,7 @@ class AccountWorker:
         report = run_cycle(self._app, self._name, mailbox, learn=learn, stopped=stopped)
         if report.observation is not None and not learn:
             # An earlier process may have ended between a lesson and its learning.
-            descriptions = self._app.account(self._name).folders.descriptions
-            is_left_over = self._is_first_pass and is_due(self._app.store, self._name, descriptions)
+            is_left_over = self._is_first_pass and is_learning_due(self._app, self._name)
             if report.observation.lessons or is_left_over:
                 self._learn_later(self._name)
             self._is_first_pass = False
@@ -220,8 +217,3 @@ class IdleWatcher:
                 self._tasks.add(Task.POLL)
             changed = mailbox.wait(account.folders.inbox, seconds, self._stop.is_set)
             self._back_off.reset()
-
-
-SHUTDOWN = timedelta(seconds=3)
-"""How long the workers may take to finish the step they are in: with what comes before and after
-it stays below the five seconds that are promised, on a busy machine too."""

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from classifier.manifest import flush_to_disk
+
 MANIFEST = "manifest.json"
 _FORMAT = 1
 _log = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(content)
-        _flush(part)
+        flush_to_disk(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -144,18 +146,18 @@ def _build(target: Path, build: Callable[[Path], None], facts: Mapping[str, str]
         build(part)
         files = sorted(path for path in part.iterdir() if path.is_file())
         for path in files:
-            _flush(path)
+            flush_to_disk(path)
         manifest = {
             "format": _FORMAT,
             **facts,
             "files": {p.name: asdict(_Record.of(p)) for p in files},
         }
         (part / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-        _flush(part / MANIFEST)
-        _flush(part)
+        flush_to_disk(part / MANIFEST)
+        flush_to_disk(part)
         _remove(target)
         part.rename(target)
-        _flush(target.parent)
+        flush_to_disk(target.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -163,12 +165,3 @@ def _build(target: Path, build: Callable[[Path], None], facts: Mapping[str, str]
 def _remove(directory: Path) -> None:
     if directory.exists():
         shutil.rmtree(directory)
-
-
-def _flush(path: Path) -> None:
-    """fsync a file or a directory, so that the rename never outlives the content."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

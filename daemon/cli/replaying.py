@@ -14,6 +14,7 @@ from daemon.cli.output import console, percent, plain, table
 from daemon.errors import InboxdError
 
 if TYPE_CHECKING:
+    from daemon.use_cases.replay import FiledMail
     from trainer.examples import Example
     from trainer.replay import Replay
 
@@ -59,16 +60,19 @@ def replay(
         raise typer.BadParameter("Name a directory, or an account with --account.")
     if account is not None and descriptions is not None:
         raise typer.BadParameter("An account has its descriptions in the configuration.")
+    if account is not None and baselines:
+        raise typer.BadParameter("--baselines needs a directory: inboxd keeps no text.")
+    from daemon.use_cases.replay import read_tree  # noqa: PLC0415 - numpy
+
     with progress_bar(quiet=False) as progress:
         if directory is not None:
             how = (every, skip, target_precision)
-            figures, outcome = _of_tree(directory, descriptions, how, progress)
+            mails = read_tree(directory)
+            figures, outcome = _of_tree(mails, descriptions, how, progress)
             if baselines:
-                figures["baselines"] = _baselines(directory, skip, progress)
+                figures["baselines"] = _baselines(mails, skip, progress)
         else:
             figures, outcome = _of_account(account, (every, skip, target_precision), progress)
-            if baselines:
-                raise typer.BadParameter("--baselines needs a directory: inboxd keeps no text.")
     if output is not None:
         output.write_text(json.dumps(plain(figures), indent=2) + "\n", encoding="utf-8")
     if plot is not None:
@@ -79,7 +83,7 @@ def replay(
 
 
 def _of_tree(
-    directory: Path,
+    mails: list[FiledMail],
     descriptions: Path | None,
     how: tuple[int, int, float | None],
     progress: Any,
@@ -90,12 +94,10 @@ def _of_tree(
         described_examples,
         examples_of_tree,
         read_descriptions,
-        read_tree,
     )
 
     sentences = read_descriptions(descriptions) if descriptions is not None else {}
     engine, target = engine_without_account()
-    mails = read_tree(directory)
     started = time.perf_counter()
     examples = examples_of_tree(engine, mails, lambda d, n: progress("encode", d, n))
     seconds = time.perf_counter() - started
@@ -138,13 +140,11 @@ def _model(engine: Any) -> str:
     return str(engine.featurizer().fingerprint)
 
 
-def _baselines(directory: Path, skip: int, progress: Any) -> dict[str, Any]:
-    from classifier.text import prepare  # noqa: PLC0415
-    from daemon.use_cases.replay import read_tree  # noqa: PLC0415
+def _baselines(mails: list[FiledMail], skip: int, progress: Any) -> dict[str, Any]:
+    from daemon.use_cases.replay import baseline_text  # noqa: PLC0415
     from trainer.baselines import baselines  # noqa: PLC0415
 
-    mails = read_tree(directory)
-    texts = [f"{each.mail.sender.address}\n{prepare(each.mail).encoder_text}" for each in mails]
+    texts = [baseline_text(each) for each in mails]
     labels = [each.folder for each in mails]
     try:
         reports = baselines(

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from daemon.demo.mails import SampleMail
 from daemon.errors import InboxdError, NotFound
-from daemon.learning.refit import is_due
 from daemon.store.tables import Action
 from daemon.use_cases.application import Application
+from daemon.use_cases.cycle import is_learning_due
 from daemon.use_cases.history import HistoryEntry, PersonMove, why
 from daemon.use_cases.models import ModelSummary, list_models
 from daemon.use_cases.status import AccountState, status
@@ -66,7 +66,7 @@ class Watcher:
 
     def learned_model(self) -> ModelSummary | None:
         """The newest model, once it knows everything that people taught."""
-        return None if is_due(self._app.store, self._account) else self.models()[0]
+        return None if is_learning_due(self._app, self._account) else self.models()[0]
 
     def state(self) -> AccountState:
         """What `inboxd status` shows."""

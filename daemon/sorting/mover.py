@@ -132,10 +132,7 @@ def execute(store: Store, mailbox: Mailbox, account_name: str, clock: Clock) -> 
     settles them over the next connection.
     """
     report = MoveReport.empty()
-    with store.read() as work:
-        account = work.accounts.get(account_name)
-        moves = work.moves.planned(account) if account is not None else []
-    for batch in _batches(moves):
+    for batch in _planned(store, account_name):
         refusal = _send(store, mailbox, batch)
         report.add(settle(store, mailbox, batch, clock(), refusal=refusal))
     return report
@@ -143,18 +140,19 @@ def execute(store: Store, mailbox: Mailbox, account_name: str, clock: Clock) -> 
 
 def reconcile(store: Store, mailbox: Mailbox, account_name: str, clock: Clock) -> MoveReport:
     """Settle plans that an earlier connection or a killed process left behind, by looking."""
-    with store.read() as work:
-        account = work.accounts.get(account_name)
-        moves = work.moves.planned(account) if account is not None else []
     report = MoveReport.empty()
-    for batch in _batches(moves):
+    for batch in _planned(store, account_name):
         log.info("moves.reconcile", account=account_name, moves=len(batch))
         report.add(settle(store, mailbox, batch, clock(), refusal=None))
     return report
 
 
-def _batches(moves: Iterable[Move]) -> list[list[Move]]:
-    """Moves from one folder to one folder, under one pair of UIDVALIDITYs."""
+def _planned(store: Store, account_name: str) -> list[list[Move]]:
+    """Unsettled moves in batches: from one folder to one folder, under one pair of
+    UIDVALIDITYs."""
+    with store.read() as work:
+        account = work.accounts.get(account_name)
+        moves = work.moves.planned(account) if account is not None else []
 
     def pair(move: Move) -> tuple[int, int, int, int]:
         return (

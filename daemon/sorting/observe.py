@@ -34,8 +34,6 @@ log = structlog.get_logger(__name__)
 LINK_WINDOW = timedelta(minutes=15)
 """How long an unexplained half of a move waits for its other half."""
 
-IDENTIFY_CHUNK = 500
-
 INVENTORY_CHUNK = 2000
 """New messages stored in one transaction of the first pass."""
 
@@ -136,10 +134,7 @@ def _look(store: Store, mailbox: Mailbox, folder: Folder, *, is_baseline: bool) 
     with store.read() as work:
         known = set.union(*work.placements.known_uids(folder.id, snapshot.uid_validity))
     unknown = [uid for uid in snapshot.uids if uid >= watch_from and uid not in known]
-    fresh: list[MessageIdentity] = []
-    for start in range(0, len(unknown), IDENTIFY_CHUNK):
-        some = unknown[start : start + IDENTIFY_CHUNK]
-        fresh += mailbox.identify(folder.name, snapshot.uid_validity, some)
+    fresh = mailbox.identify(folder.name, snapshot.uid_validity, unknown) if unknown else []
     return _View(folder.id, status, snapshot, watch_from, tuple(fresh))
 
 
@@ -193,10 +188,7 @@ def _apply_view(
     """Store what was seen in one folder; returns its departures and arrivals."""
     folder = work.folders.get(view.folder_id)
     departures = _enter(work, folder, view, now)
-    arrivals = []
-    for start in range(0, len(view.fresh), IDENTIFY_CHUNK):
-        some = view.fresh[start : start + IDENTIFY_CHUNK]
-        arrivals += _place(work, account, folder, some, ArrivedBy.UNEXPLAINED, now)
+    arrivals = _place(work, account, folder, view.fresh, ArrivedBy.UNEXPLAINED, now)
     _remember_status(folder, view.status)
     return departures, arrivals
 

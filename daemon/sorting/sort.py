@@ -89,15 +89,19 @@ def sort_new_mail(
 
 def is_mail_waiting(store: Store, account_name: str) -> bool:
     """Whether there is mail that nobody decided on yet."""
-    return bool(_waiting(store, account_name))
+    return bool(_undecided(store, account_name, limit=1))
+
+
+def _undecided(store: Store, account_name: str, limit: int | None = None) -> list[Placement]:
+    with store.read() as work:
+        account = work.accounts.get(account_name)
+        inbox = work.folders.inbox(account) if account is not None else None
+        return [] if inbox is None else work.placements.to_sort(inbox, limit)
 
 
 def _waiting(store: Store, account_name: str) -> list[Placement]:
     """What is to be judged, each message once even if it lies there twice."""
-    with store.read() as work:
-        account = work.accounts.get(account_name)
-        inbox = work.folders.inbox(account) if account is not None else None
-        placements = [] if inbox is None else work.placements.to_sort(inbox)
+    placements = _undecided(store, account_name)
     return list({p.message_id: p for p in reversed(placements)}.values())[::-1]
 
 

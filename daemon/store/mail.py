@@ -263,7 +263,7 @@ class Placements:
         )
         return list(self._session.scalars(query))
 
-    def to_sort(self, inbox: Folder) -> list[Placement]:
+    def to_sort(self, inbox: Folder, limit: int | None = None) -> list[Placement]:
         """Mail in the inbox that nobody decided on yet, oldest first."""
         decided = select(Decision.id).where(Decision.message_id == Placement.message_id)
         query = (
@@ -277,6 +277,7 @@ class Placements:
             )
             .options(joinedload(Placement.message), joinedload(Placement.folder))
             .order_by(Placement.uid)
+            .limit(limit)
         )
         return list(self._session.scalars(query))
 

@@ -14,10 +14,10 @@ import structlog
 from daemon.errors import InboxdError, ModelError
 from daemon.learning.refit import Refit, is_due, refit
 from daemon.mailbox.port import Mailbox
-from daemon.sorting.mover import reconcile
-from daemon.sorting.observe import Observation, observe
+from daemon.sorting.observe import Observation
 from daemon.sorting.sort import Sorted, SortSettings, is_mail_waiting, sort_new_mail
 from daemon.use_cases.application import Application, never
+from daemon.use_cases.catch_up import catch_up
 
 log = structlog.get_logger(__name__)
 
@@ -58,12 +58,10 @@ def run_cycle(
         if is_paused(app, name):
             report.paused = True
             return report
-        reconcile(app.store, mailbox, name, app.clock)
-        report.observation = observe(app.store, mailbox, name, app.patterns(name), app.clock())
+        report.observation = catch_up(app, name, mailbox)
         report.lessons = report.observation.lessons
         try:
-            descriptions = app.account(name).folders.descriptions
-            if learn and not stopped() and is_due(app.store, name, descriptions):
+            if learn and not stopped() and is_learning_due(app, name):
                 report.refit = train_account(app, name, mailbox, stopped)
             _sort(app, name, mailbox, report, stopped)
         except ModelError as error:
@@ -105,6 +103,11 @@ def train_account(
         app.clock,
         stopped=stopped,
     )
+
+
+def is_learning_due(app: Application, name: str) -> bool:
+    """Whether anything was taught, by moves or in the configuration, since the last model."""
+    return is_due(app.store, name, app.account(name).folders.descriptions)
 
 
 def is_paused(app: Application, name: str) -> bool:

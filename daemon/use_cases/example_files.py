@@ -29,7 +29,8 @@ from daemon.mailbox.port import Mailbox
 from daemon.store import UnitOfWork
 from daemon.store.tables import Account, Example, Folder, Message
 from daemon.use_cases.application import Application
-from daemon.use_cases.examples import inbox_name, label_folders, up_to_date
+from daemon.use_cases.catch_up import up_to_date
+from daemon.use_cases.examples import inbox_name, label_folders
 from trainer.quality import IMPORTED
 
 Progress = Callable[[int, int], None]

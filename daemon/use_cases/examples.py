@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from daemon.errors import NotFound
 from daemon.learning.gather import TrainingSet, label_key, training_set
-from daemon.mailbox.port import Mailbox
-from daemon.sorting.mover import reconcile
-from daemon.sorting.observe import observe
 from daemon.store import UnitOfWork
 from daemon.store.tables import Account, Example, Folder, Message, Role
 from daemon.use_cases.application import Application
+from daemon.use_cases.catch_up import up_to_date
 from daemon.use_cases.history import find_message
 from trainer.examples import select
 from trainer.quality import (
@@ -219,19 +216,6 @@ def relabel(app: Application, name: str, reference: str, folder_name: str) -> Ch
             message.kept = True
         work.commit()
     return Changed(message.id, folder_name, "relabelled")
-
-
-@contextmanager
-def up_to_date(app: Application, name: str) -> Iterator[Mailbox]:
-    """The account's mailbox, after everything that people moved so far has been noticed.
-
-    Without that, a move made before a word on the command line but noticed after it would
-    pass for the newer one. Raises `MailboxError`.
-    """
-    with app.locked(name), app.mailbox(name) as mailbox:
-        reconcile(app.store, mailbox, name, app.clock)
-        observe(app.store, mailbox, name, app.patterns(name), app.clock())
-        yield mailbox
 
 
 def inbox_name(work: UnitOfWork, account: Account) -> str:

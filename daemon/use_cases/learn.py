@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from daemon.learning.gather import cache_features, ignore, label_existing_mail
 from daemon.learning.refit import Refit, refit, unfiled_for
-from daemon.sorting.mover import reconcile
-from daemon.sorting.observe import observe
 from daemon.use_cases.application import Application, never
+from daemon.use_cases.catch_up import up_to_date
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total); stages are "inventory", "encode" and "train"."""
@@ -41,10 +40,8 @@ def learn(
     `ModelError`, `StateError`.
     """
     newest = newest_per_folder or app.settings.training.newest_per_folder
-    with app.locked(name), app.mailbox(name) as mailbox:
-        progress("inventory", 0, 1)
-        reconcile(app.store, mailbox, name, app.clock)
-        observe(app.store, mailbox, name, app.patterns(name), app.clock())
+    progress("inventory", 0, 1)
+    with up_to_date(app, name) as mailbox:
         counts = label_existing_mail(app.store, name, newest, app.clock())
         progress("inventory", 1, 1)
         settings = app.refit_settings(name)
@@ -76,7 +73,5 @@ def learn(
 
 def train(app: Application, name: str) -> Refit:
     """Re-fit now from everything that people taught so far. Raises as `learn` does."""
-    with app.locked(name), app.mailbox(name) as mailbox:
-        reconcile(app.store, mailbox, name, app.clock)
-        observe(app.store, mailbox, name, app.patterns(name), app.clock())
+    with up_to_date(app, name) as mailbox:
         return refit(app.store, app.engine, name, mailbox, app.refit_settings(name), app.clock)

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from classifier.mail import Mail
+from classifier.text import prepare
 from daemon.config.settings import FolderSettings
 from daemon.errors import ConfigError, ConfigFault, NotFound
 from daemon.learning.engine import Engine
@@ -68,6 +69,11 @@ def _read(path: Path) -> bytes:
         raise NotFound(
             f"{path} cannot be read: {error.strerror}.", next_step="Check its permissions."
         ) from error
+
+
+def baseline_text(each: FiledMail) -> str:
+    """What the baselines read: the sender's address and all that the encoder is given."""
+    return f"{each.mail.sender.address}\n{prepare(each.mail).encoder_text}"
 
 
 def examples_of_tree(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from daemon.errors import NotFound
-from daemon.sorting.mover import reconcile
-from daemon.sorting.observe import observe
 from daemon.sorting.undo import Undone, UndoSelection, undo
 from daemon.use_cases.application import Application
+from daemon.use_cases.catch_up import up_to_date
 from daemon.use_cases.history import find_message
 
 
@@ -26,9 +25,7 @@ def undo_moves(
     moves that were planned by then are settled at the next pass.
     """
     ids = _message_ids(app, name, messages) if messages else None
-    with app.locked(name), app.mailbox(name) as mailbox:
-        reconcile(app.store, mailbox, name, app.clock)
-        observe(app.store, mailbox, name, app.patterns(name), app.clock())
+    with up_to_date(app, name) as mailbox:
         return undo(app.store, mailbox, name, UndoSelection(ids, last, since), app.clock)
 
 
