@@ -45,7 +45,7 @@ def resolve(requirements: list[str], workplace: Path) -> str:
     wanted.write_text("\n".join(requirements), encoding="utf-8")
     return subprocess.run(
         [str(python), "-m", "uv", "pip", "compile", "--quiet", "--universal", "--upgrade",
-         "--python-version", OLDEST_PYTHON, "--fork-strategy", "fewest", "--extra", "dev",
+         "--python-version", OLDEST_PYTHON, "--fork-strategy", "fewest", "--all-extras",
          "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links",
          str(CONSTRAINTS.parent / "pyproject.toml"), str(wanted)],
         check=True, text=True, stdout=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -20,15 +21,26 @@ PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"
 
 
 def direct_requirements() -> list[Requirement]:
-    """What pyproject.toml asks for, the tests' packages included."""
-    texts = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
-    return [Requirement(text) for text in texts]
+    """What pyproject.toml asks for, with every extra; an extra that names others is no package."""
+    extras = PROJECT["optional-dependencies"].values()
+    texts = [*PROJECT["dependencies"], *itertools.chain.from_iterable(extras)]
+    return [one for one in map(Requirement, texts) if one.name != PROJECT["name"]]
+
+
+def installed_for_the_tests() -> list[Requirement]:
+    """The direct requirements but those of the extra `bench`, which `make test` leaves out."""
+    bench = {Requirement(text).name for text in PROJECT["optional-dependencies"]["bench"]}
+    return [
+        one
+        for one in direct_requirements()
+        if one.name not in bench and (one.marker is None or one.marker.evaluate())
+    ]
 
 
 def all_requirements() -> dict[str, str]:
     """Name and installed version of everything that the direct requirements need here."""
     found: dict[str, str] = {}
-    waiting = direct_requirements()
+    waiting = installed_for_the_tests()
     while waiting:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)
