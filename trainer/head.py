@@ -82,13 +82,17 @@ class Head:
 
     def prequential(self) -> Past:
         """Every mail as predicted from the earlier ones only."""
-        return self._past(self._ridge.prequential(), self._ridge.known())
+        parents = self._numbered(parent_labels(self.examples))
+        return Past(self._ridge.prequential(), self._ridge.known(), self._ridge.classes, parents)
 
-    def leave_one_out(self) -> Past:
-        """Every mail as predicted from all the others."""
-        counts = np.bincount(self._ridge.classes, minlength=len(self.labels))
-        others = counts[None, :] - np.eye(len(self.labels), dtype=np.int64)[self._ridge.classes]
-        return self._past(self._ridge.leave_one_out(), others > 0)
+    def leave_one_out(self, newest: int | None = None) -> Past:
+        """The `newest` (all) mails, each as predicted from all the others."""
+        scores = self._ridge.leave_one_out(newest)
+        last = slice(len(self.examples) - len(scores), None)
+        classes = self._ridge.classes
+        known = known_without_itself(classes, len(self.labels))
+        parents = self._numbered(parent_labels(self.examples))
+        return Past(scores, known[last], classes[last], parents[last])
 
     def weights(self, *, rare_words: bool = True) -> HeadWeights:
         """The primal weights, and the space with exactly their features active.
@@ -103,13 +107,15 @@ class Head:
             keys, wide = keys[kept], wide[kept]
         return HeadWeights(self._space.with_active(keys), wide, deep)
 
-    def _past(self, scores: Floats, known: npt.NDArray[np.bool_]) -> Past:
-        parents = parent_labels(self.examples)
-        return Past(scores, known, self._ridge.classes, self._numbered(parents))
-
     def _numbered(self, labels: Sequence[str | None]) -> Integers:
         numbers = [-1 if label is None else self._numbers[label] for label in labels]
         return np.array(numbers, dtype=np.int64)
+
+
+def known_without_itself(classes: Integers, count: int) -> npt.NDArray[np.bool_]:
+    """[n, C] whether any other mail than this one is of the class."""
+    sizes = np.bincount(classes, minlength=count)
+    return np.asarray(sizes[None, :] - np.eye(count, dtype=np.int64)[classes] > 0)
 
 
 def check_trainable(examples: Sequence[Example]) -> None:

@@ -87,6 +87,26 @@ class Design:
         deep = np.concatenate([part @ row.deep[0] for part in self._deep])
         return np.asarray(np.concatenate([base, tail]) + deep, dtype=np.float32)
 
+    def cross(self, rows: Rows) -> Floats:
+        """[m, n] inner products of new rows with all rows so far."""
+        own, deep = self._merged(), self._merged_deep()
+        columns = self._columns(rows, number=False)
+        known = columns >= 0
+        kept = np.concatenate([[0], np.cumsum(known)])[rows.offsets]
+        new = _by_column(rows.values[known], columns[known], kept, self.column_count)
+        product = rows.deep @ deep.T
+        frequency = np.diff(own.indptr)
+        dense = frequency > max(DENSE_SHARE * len(self), 16)
+        for block in _column_blocks(np.flatnonzero(dense)):
+            product += new[:, block].toarray() @ own[:, block].toarray().T
+        rare = np.flatnonzero(~dense & (frequency > 0) & (np.diff(new.indptr) > 0))
+        transposed = own[:, rare].T.tocsr()
+        few = new[:, rare].tocsr()
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            stop = start + _ROWS_AT_ONCE
+            product[start:stop] += (few[start:stop] @ transposed).toarray()
+        return np.asarray(product, dtype=np.float32)
+
     def append(self, row: Rows) -> None:
         """Add one row at the end."""
         self._tail.append((self._columns(row), row.values))

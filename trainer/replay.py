@@ -30,6 +30,7 @@ from trainer.examples import Example, in_time_order
 from trainer.fit import FitSettings, Goal, Tuned, count_by_label, recent_mails, tune
 from trainer.head import Head
 from trainer.metrics import (
+    calibration_error_by_chance,
     confusion_matrix,
     coverage_at,
     expected_calibration_error,
@@ -83,7 +84,9 @@ class ReplayReport:
     With forced decisions: `accuracy`, `manual_moves_forced` (wrong), `macro_f1`,
     `accuracy_by_quarter`. With the abstain policy: `manual_moves` (`wrong_moves` + `left`),
     `coverage` (share moved), `precision` (of the moved; None when none was). `coverage_at_95`
-    and `_98`: the largest share, most confident first, of which 95 (98) % are right.
+    and `_98`: the largest share, most confident first, of which 95 (98) % are right. `ece`: the
+    expected calibration error; `ece_by_chance`: what perfectly calibrated probabilities would
+    show on as many mails.
     `zero_shot_accuracy`: see `zero_shot`; None without descriptions. Seconds are wall time;
     `seconds_refit_median` of one learning step, tuning included.
     """
@@ -104,6 +107,7 @@ class ReplayReport:
     coverage_at_95: float
     coverage_at_98: float
     ece: float
+    ece_by_chance: float
     target_precision: float
     seconds_refit_median: float
     mails_per_second: float
@@ -291,6 +295,7 @@ def summarise(
         coverage_at_95=coverage_at(confidence, right, 0.95),
         coverage_at_98=coverage_at(confidence, right, 0.98),
         ece=expected_calibration_error(confidence, right),
+        ece_by_chance=calibration_error_by_chance(confidence),
         target_precision=target_precision,
         seconds_refit_median=seconds_refit_median,
         mails_per_second=mails_per_second,

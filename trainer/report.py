@@ -13,6 +13,7 @@ import numpy as np
 from classifier.calibrate import Calibration
 from classifier.decision import FolderThreshold, Prediction, decide
 from trainer.calibration import Past
+from trainer.divided import DividedHead
 from trainer.examples import Example
 from trainer.head import Head
 from trainer.metrics import coverage_at, expected_calibration_error
@@ -83,7 +84,14 @@ class FitReport:
 
 
 def fit_report(
-    head: Head, past: Past, goal: Goal, tuned: Tuned, *, window: int, held_out: int, left_out: int
+    head: Head | DividedHead,
+    past: Past,
+    goal: Goal,
+    tuned: Tuned,
+    *,
+    window: int,
+    held_out: int,
+    left_out: int,
 ) -> FitReport:
     """The report on a head that was tuned on the last `window` of its `past` predictions.
 
@@ -155,13 +163,13 @@ def _per_label(
     }
 
 
-def _held_out(head: Head, calibration: Calibration, size: int) -> dict[str, HeldOut]:
+def _held_out(head: Head | DividedHead, calibration: Calibration, size: int) -> dict[str, HeldOut]:
     """Leave-one-out predictions of the newest `size` mails, by example key."""
     positions = [at for at, one in enumerate(head.examples) if one.is_mail][-size:]
     if not positions:
         return {}
-    chosen = head.leave_one_out()[np.array(positions)]
-    outcomes = outcomes_of(chosen, calibration, head.labels)
+    newest = head.leave_one_out(len(head.examples) - positions[0])
+    outcomes = outcomes_of(newest[np.array(positions) - positions[0]], calibration, head.labels)
     return {
         head.examples[at].key: HeldOut(one.label, one.probability)
         for at, one in zip(positions, outcomes, strict=True)

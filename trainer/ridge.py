@@ -40,10 +40,18 @@ class Ridge:
     are float32: with λ = 0.03 the scores agree with float64 to about four digits.
     """
 
-    def __init__(self, gram: Floats, classes: Integers, weights: Floats, ridge: float) -> None:
+    def __init__(
+        self,
+        gram: Floats,
+        classes: Integers,
+        weights: Floats,
+        ridge: float,
+        class_count: int | None = None,
+    ) -> None:
         """Factorise [n, n] `gram`, which is overwritten. O(n³/3).
 
-        `weights` [n]: how much each mail counts, positive. `ridge` is λ.
+        `weights` [n]: how much each mail counts, positive. `ridge` is λ. `class_count`: when
+        there are more classes than occur here.
         """
         self._ridge = ridge
         self._size = len(classes)
@@ -53,7 +61,7 @@ class Ridge:
             raise ValueError(f"the Gram matrix is not positive definite (minor {info})")
         self._factor: Floats = factor  # [capacity, capacity] Fortran order; rows < size in use
         self._classes = classes.astype(np.int64)
-        self._solved = self._forward(_one_hot(self._classes))  # [n, C + 1]
+        self._solved = self._forward(_one_hot(self._classes, class_count))  # [n, C + 1]
 
     def __len__(self) -> int:
         return self._size
@@ -97,16 +105,27 @@ class Ridge:
         rows = self._forward(np.asfortranarray(similarities.T)).T
         return _combine(rows @ self._solved, self.class_count)
 
-    def prequential(self) -> Floats:
+    def prequential(self, counts: Integers | None = None) -> Floats:
         """[n, C] scores of each mail by a model of the earlier ones only.
 
-        Targets use the number of classes known at that time (at least two); the scores of
-        classes not known then mean nothing: see `known`.
+        Targets use the number of classes known at that time (at least two), `counts` [n] where
+        others know more; the scores of classes not known then mean nothing: see `known`.
         """
         pivots = np.diagonal(self._factor)[: self._size, None]
         plain = _one_hot(self._classes, self.class_count) - pivots * self._solved
-        counts = self.known().sum(axis=1)
-        return _combine(plain, np.maximum(counts, 2)[:, None])
+        known = self.known().sum(axis=1) if counts is None else counts
+        return _combine(plain, np.maximum(known, 2)[:, None])
+
+    def scores_by_first(
+        self, similarities: Floats, lengths: Integers, counts: Integers
+    ) -> tuple[Floats, Floats]:
+        """Scores [m, C] of new mails by models of only the first `lengths` [m] mails, with the
+        targets of `counts` [m] classes; and those by the model of all mails. Exact, because the
+        first entries of L⁻¹k depend on the first mails alone."""
+        rows = self._forward(np.asfortranarray(similarities.T)).T
+        everything = _combine(rows @ self._solved, self.class_count)
+        rows[np.arange(len(self))[None, :] >= lengths[:, None]] = 0.0
+        return _combine(rows @ self._solved, np.maximum(counts, 2)[:, None]), everything
 
     def known(self) -> npt.NDArray[np.bool_]:
         """[n, C] whether the class had occurred before the mail."""
@@ -114,14 +133,20 @@ class Ridge:
         np.minimum.at(first, self._classes, np.arange(self._size))
         return first[None, :] < np.arange(self._size)[:, None]
 
-    def leave_one_out(self) -> Floats:
-        """[n, C] scores of each mail by a model of all the others. O(n³/3)."""
-        inverse, info = lapack.strtri(self._used(), lower=1)
+    def leave_one_out(self, newest: int | None = None) -> Floats:
+        """[k, C] scores of each of the `newest` (all) mails by a model of all others. O(k³/3).
+
+        L⁻¹ is lower triangular, so that its last columns, whose squared lengths are the
+        diagonal of (K + Λ)⁻¹, follow from the last rows of L alone.
+        """
+        start = 0 if newest is None else max(self._size - newest, 0)
+        last = slice(start, self._size)
+        inverse, info = lapack.strtri(np.asfortranarray(self._factor[last, last]), lower=1)
         if info != 0:
             raise ValueError("the factor is singular")
-        diagonal = np.einsum("ij,ij->j", inverse, inverse)[:, None]  # of (K + Λ)⁻¹
-        plain = _one_hot(self._classes, self.class_count) - self._backward() / diagonal
-        return _combine(plain, self.class_count)
+        diagonal = np.einsum("ij,ij->j", inverse, inverse)[:, None]
+        targets = _one_hot(self._classes[last], self.class_count)
+        return _combine(targets - self._backward()[last] / diagonal, self.class_count)
 
     def alpha(self) -> Floats:
         """[n, C] dual weights: W = Xᵀα."""
@@ -145,9 +170,6 @@ class Ridge:
         if info != 0:
             raise ValueError("the factor is singular")
         return np.ascontiguousarray(solved[: self._size])
-
-    def _used(self) -> Floats:
-        return np.asfortranarray(self._factor[: self._size, : self._size])
 
     def _grow(self) -> None:
         if self._size < len(self._factor):

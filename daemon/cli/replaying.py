@@ -190,7 +190,8 @@ def _print(figures: dict[str, Any]) -> None:
         )
     console.print(
         f"Coverage at 95 %: {percent(figures['coverage_at_95'])}, at 98 %: "
-        f"{percent(figures['coverage_at_98'])}; calibration error {figures['ece']:.3f}; "
+        f"{percent(figures['coverage_at_98'])}; calibration error {figures['ece']:.3f} "
+        f"({figures['ece_by_chance']:.3f} by chance alone); "
         f"encoding {figures['seconds_encode']:.0f} s, learning "
         f"{figures['seconds_refit_median'] * 1000:.0f} ms per mail",
         markup=False,

@@ -11,6 +11,7 @@ from sklearn import metrics as reference
 from trainer.metrics import (
     bootstrap_interval,
     bootstrap_statistic,
+    calibration_error_by_chance,
     class_scores,
     confusion_matrix,
     coverage_at,
@@ -113,3 +114,15 @@ def test_bootstrap_of_any_statistic_agrees_with_that_of_the_mean() -> None:
     values = np.random.default_rng(3).normal(size=150)
     general = bootstrap_statistic(lambda chosen: float(values[chosen].mean()), 150, rounds=2000)
     assert general == pytest.approx(bootstrap_interval(values), abs=0.03)
+
+
+def test_the_calibration_error_by_chance_is_what_calibrated_predictions_show() -> None:
+    """Large with few mails, small with many; far below what wrong probabilities show."""
+    random = np.random.default_rng(3)
+    few, many = random.uniform(0.3, 1.0, 190), random.uniform(0.3, 1.0, 20_000)
+    drawn = [expected_calibration_error(few, random.random(len(few)) < few) for _ in range(100)]
+    assert calibration_error_by_chance(few) == pytest.approx(np.mean(drawn), abs=0.01)
+    assert calibration_error_by_chance(few) > 0.05
+    assert calibration_error_by_chance(many) < 0.02
+    sure = np.full(len(many), 0.99)
+    assert expected_calibration_error(sure, random.random(len(many)) < 0.7) > 0.2
