@@ -152,7 +152,8 @@ class AccountWorker:
         if report.observation is not None and not learn:
             # An earlier process may have ended between a lesson and its learning.
             is_left_over = self._is_first_pass and is_learning_due(self._app, self._name)
-            if report.observation.lessons or is_left_over:
+            found = report.observation.lessons or report.observation.taken_back
+            if found or is_left_over:
                 self._learn_later(self._name)
             self._is_first_pass = False
         if Task.NIGHTLY in tasks and not stopped():

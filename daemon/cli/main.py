@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import accounts, examples, learning, replaying, running, sorting
+from daemon.cli import accounts, examples, held, learning, replaying, running, sorting
 from daemon.cli.context import OPTIONS
 from daemon.cli.output import errors
 from daemon.errors import ConfigError, InboxdError
@@ -71,6 +71,7 @@ def options(
 
 accounts.register(cli)
 examples.register(cli)
+held.register(cli)
 learning.register(cli)
 replaying.register(cli)
 running.register(cli)

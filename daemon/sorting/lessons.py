@@ -35,14 +35,6 @@ LATE_MOVE = timedelta(days=1)
 """A command that timed out may still be carried out by the server this much later."""
 
 
-SOURCES = {
-    CorrectionKind.FILED: "moved",
-    CorrectionKind.RELABELLED: "moved",
-    CorrectionKind.PUT_BACK: "put-back",
-}
-"""Under which source (`trainer.examples.Source`) each kind becomes an example."""
-
-
 @dataclass(frozen=True, slots=True)
 class Noticed:
     """One move by a person, for reports and for following along."""
@@ -52,6 +44,8 @@ class Noticed:
     from_folder: str
     to_folder: str
     overrules: bool
+    held: bool = False
+    """Part of a burst: recorded, and learned only when a person confirms it."""
 
 
 def kind_of(source: Role, target: Role) -> CorrectionKind:
@@ -72,7 +66,7 @@ def apply_link(
     now: datetime,
 ) -> Noticed | None:
     """Write down one move; None when it was no person's move (a renumbered folder, or our own
-    command that the server carried out late)."""
+    command that the server carried out late). What it teaches, `bursts.learn_or_hold` learns."""
     source.departure_explained = True
     _unite(work, source, target)
     message = source.message
@@ -100,9 +94,6 @@ def apply_link(
     )
     if target.folder.role is Role.INBOX:
         message.kept = True
-    if kind.teaches:
-        label = None if kind is CorrectionKind.PUT_BACK else target.folder
-        work.examples.teach(account, message.id, label, SOURCES[kind], now)
     return Noticed(message.id, kind, source.folder.name, target.folder.name, overrules)
 
 
