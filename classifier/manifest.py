@@ -101,8 +101,9 @@ def _read_regular(path: Path) -> bytes:
 
 def write_private(path: Path, data: bytes) -> None:
     """Write a file that only its owner may read, and wait until it is on disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)  # it may have been there
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
