@@ -7,7 +7,7 @@
 | label → inbox | put back | "leave it"; never moved again |
 | anything → neutral | set aside | none |
 | neutral → inbox | restored | none; never moved again |
-| several candidates | ambiguous | none |
+| several candidates, or a mail that may have been sent again | ambiguous | none |
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def apply_link(
     """Write down one move; None when it was no person's move (a renumbered folder, or our own
     command that the server carried out late). What it teaches, `bursts.learn_or_hold` learns."""
     source.departure_explained = True
+    may_be_sent_again = _may_be_sent_again(source, target, by)
     _unite(work, source, target)
     message = source.message
     if source.folder_id == target.folder_id:
@@ -79,6 +80,8 @@ def apply_link(
         return None
     target.arrived_by = ArrivedBy.USER
     kind = kind_of(source.folder.role, target.folder.role)
+    if may_be_sent_again and kind.teaches:
+        kind = CorrectionKind.AMBIGUOUS
     overrules = kind is not CorrectionKind.SET_ASIDE and _overrules(work, source)
     work.corrections.add(
         Correction(
@@ -139,6 +142,17 @@ def apply_ambiguity(
             )
         )
     return noticed
+
+
+def _may_be_sent_again(source: Placement, target: Placement, by: str) -> bool:
+    """Whether the arrival may be a copy that its sender sent again just when the user deleted
+    the first one: alike by content only, in the inbox, and with another INTERNALDATE, which
+    MOVE, COPY and most uploads keep (RFC 3501, 6.4.7). A sender must not teach."""
+    return (
+        by == "content"
+        and target.folder.role is Role.INBOX
+        and source.message.internal_date != target.message.internal_date
+    )
 
 
 def _unite(work: UnitOfWork, source: Placement, target: Placement) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,17 +45,10 @@ CANARIES = Canaries(
 )
 MAIL = {"address", "name", "subject", "body", "attachment"}
 
-MAY_SHOW: dict[str, set[str]] = {
-    # The user asked on her own terminal what in this mail counted.
-    "why --words": {*MAIL, "folder"},
-    # Folder names, for the person who has to recognise her folders; never in a log.
-    **dict.fromkeys(
-        ("check", "learn", "status", "run", "history", "why", "classify", "examples", "models",
-         "held", "undo", "train"),
-        {"folder"},
-    ),
-}  # fmt: skip
-"""By command: what its standard output may show. Its standard error may show nothing."""
+MAY_SHOW = {"why --words": {*MAIL, "folder"}}
+"""By command: what its standard output may show, because the user asked on her own terminal
+what in this mail counted. All others may show folder names, for the person who has to recognise
+her folders. Standard error may show nothing."""
 
 FILES_WITH_FOLDERS = ("inboxd.sqlite3", "models/")
 """Files of the state directory that hold folder names: to say where mail was moved, and what a
@@ -75,7 +67,8 @@ def mail(folder: str, number: int) -> bytes:
     words_ = CANARIES.words
     return (
         f'From: "{words_["name"]}" <{words_["address"]}>\r\nTo: max@example.org\r\n'
-        f"Subject: {words_['subject']} {number}\r\nMessage-ID: <f-{number}@gimpelverein.example>\r\n"
+        f"Subject: {words_['subject']} {number}\r\n"
+        f"Message-ID: <f-{number}@gimpelverein.example>\r\n"
         'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
         f"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{words_['body']} {number}\r\n"
         f"--b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; "
@@ -130,7 +123,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         person = MailUser(server.host, server.port, server.user, PASSWORD)
         story = Told(home)
         all_is_well(story, person)
-        all_goes_wrong(story, person, server)
+        all_goes_wrong(story, person)
         person.close()
         yield story
 
@@ -165,7 +158,7 @@ def all_is_well(told: Told, person: MailUser) -> None:
     told.run("resume")
 
 
-def all_goes_wrong(told: Told, person: MailUser, server: Dovecot) -> None:
+def all_goes_wrong(told: Told, person: MailUser) -> None:
     """Killed while it works, a corrupt model, a wrong password, a server that is down."""
     process = told.home.start("--log-level", "debug", "run", INBOXD_LOGGING__FORMAT="json")
     daemon = Daemon(process)
@@ -179,7 +172,6 @@ def all_goes_wrong(told: Told, person: MailUser, server: Dovecot) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
     told.outputs.append(("daemon", "", daemon.log))
-    [weights, *_] = sorted(told.home.state_dir.glob("models/*/*/model.safetensors"))[::-1]
     for path in told.home.state_dir.glob("models/*/*/model.safetensors"):
         path.write_bytes(path.read_bytes()[:-1] + b"!")
     person.append("INBOX", mail(FOLDER, 70))
@@ -188,8 +180,6 @@ def all_goes_wrong(told: Told, person: MailUser, server: Dovecot) -> None:
     told.run("check", label="wrong password")
     told.run("run", "--once", label="wrong password, run")
     told.run("check", label="server down", INBOXD_ACCOUNTS__PRIVATE__PORT=str(free_port()))
-    assert weights.exists()
-    del server
 
 
 def test_the_story_happened(told: Told) -> None:
@@ -202,7 +192,7 @@ def test_the_story_happened(told: Told) -> None:
     shown = {name: out for name, out, _ in told.outputs}
     assert FOLDER in shown["history"]
     assert "damaged" in shown["corrupt model"]
-    assert "1 " in shown["undo"]
+    assert "yes" in shown["undo"]
     assert CANARIES.words["body"].lower() in shown["why --words"].lower()
     [log] = [err for name, _, err in told.outputs if name == "daemon"]
     assert '"event": "sort.round"' in log
@@ -217,8 +207,7 @@ def test_no_log_line_and_no_error_shows_any_of_it(told: Told) -> None:
 def test_standard_output_shows_what_it_is_there_to_show(told: Told) -> None:
     """Folder names; and text of the mail only where the user asks for it."""
     for name, out, _ in told.outputs:
-        allowed = MAY_SHOW.get(name, MAY_SHOW.get(name.split()[0], {"folder"}))
-        assert CANARIES.found_in(out) <= allowed, name
+        assert CANARIES.found_in(out) <= MAY_SHOW.get(name, {"folder"}), name
 
 
 def test_no_file_of_the_state_directory_holds_any_of_it(told: Told) -> None:
@@ -240,7 +229,7 @@ def test_a_crash_report_holds_kinds_and_places_only(tmp_path: Path) -> None:
     """A fault of ours whose text quotes a mail: exit code 1, no text."""
     script = (
         "import daemon.use_cases.status as use_case, daemon.cli.main as command, sys\n"
-        "def fail(app):\n    raise ValueError(sys.argv.pop())\n"
+        "word = sys.argv.pop()\ndef fail(app):\n    raise ValueError(word)\n"
         "use_case.status = fail\ncommand.main()\n"
     )
     home = Home(tmp_path)
@@ -252,7 +241,8 @@ def test_a_crash_report_holds_kinds_and_places_only(tmp_path: Path) -> None:
         env=home.environment({}),
         check=False,
     )
-    assert done.returncode == 2 or "Unexpected ValueError" in done.stderr
+    assert done.returncode == 1
+    assert "Unexpected ValueError" in done.stderr
     assert CANARIES.found_in(done.stdout + done.stderr) == set()
 
 
@@ -262,4 +252,3 @@ def test_the_search_finds_a_word_in_every_disguise() -> None:
     for form in disguises(word):
         assert "subject" in CANARIES.found_in(b"xx" + form + b"yy")
     assert CANARIES.found_in("a mail about nothing") == set()
-    assert threading.active_count() >= 1
