@@ -144,10 +144,11 @@ class World:
         self.server.move(source, list(self.server.folder(source).messages)[:count], target)
 
     def move_by_upload(self, subject: str, target: str) -> None:
-        """A client without COPY: upload there, delete here."""
+        """A client without COPY: upload there with the same INTERNALDATE, delete here."""
         source = self.where(subject)[0]
         uid = self.uid(subject, source)
-        self.server.append(target, self.server.folder(source).messages[uid].content)
+        message = self.server.folder(source).messages[uid]
+        self.server.append(target, message.content, internal_date=message.internal_date)
         self.server.delete(source, [uid])
 
     def renumber(self, folder: str) -> None:
