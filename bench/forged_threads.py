@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import random
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -126,4 +125,4 @@ def moves(model: MailClassifier, mail: Judged, limit: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -25,7 +25,7 @@ CHAIN = 5
 
 def trace(error: BaseException) -> dict[str, Any]:
     """For a log line: `kind`, `where` (file:line, outermost first), and the causes' kinds."""
-    causes = []
+    causes: list[str] = []
     cause = error.__cause__ or error.__context__
     while cause is not None and len(causes) < CHAIN:
         causes.append(type(cause).__name__)

@@ -69,7 +69,7 @@ def _without_values(
     """`exc_info` becomes the kind and the places of the exception."""
     found = event.pop("exc_info", None)
     error = found if isinstance(found, BaseException) else sys.exc_info()[1] if found else None
-    return event if error is None else event | trace(error)
+    return event if error is None else {**event, **trace(error)}
 
 
 class _Route(logging.Handler):
@@ -91,12 +91,13 @@ class _Route(logging.Handler):
 
 
 def _warned(
-    _message: Warning | str,
+    message: Warning | str,
     category: type[Warning],
     filename: str,
     lineno: int,
-    _file: TextIO | None = None,
-    _line: str | None = None,
+    file: TextIO | None = None,
+    line: str | None = None,
 ) -> None:
     """In place of `warnings.showwarning`."""
+    del message, file, line
     log.warning("library.warned", kind=category.__name__, where=f"{filename}:{lineno}")
