@@ -5,8 +5,8 @@
 Both are directories FOLDER/*.eml. A model learns the first four fifths of MAILBOX. Each later
 mail, and each mail of STRANGERS (people who have nothing to do with MAILBOX), is then judged
 with a forged thread: as if it answered a mail in a folder drawn at random. Counted is how many
-would be moved into that folder by itself, by the rule in use (`classifier.decision`), and by
-stricter and laxer ones; and what each rule costs honest mail with its true thread.
+would be moved into that folder by itself, by the rule in use (no bound) and if the mail alone,
+without its thread, had to put the folder among the first few; and what that costs honest mail.
 """
 
 from __future__ import annotations

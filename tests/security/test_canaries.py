@@ -116,7 +116,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """The whole story, once."""
     root = tmp_path_factory.mktemp("canaries")
     encoder = tiny_bert_directory(root / "encoder")
-    variables = {"INBOXD_MODEL__ENCODER": str(encoder), "INBOXD_MODEL__TARGET_PRECISION": "0.5"}
+    variables = {
+        "INBOXD_MODEL__ENCODER": str(encoder),
+        "INBOXD_MODEL__TARGET_PRECISION": "0.5",
+        "INBOXD_MODEL__THREADS": "1",
+    }
     with Dovecot(users={CANARIES.words["login"]: PASSWORD}) as server:
         home = Home(root, root / "cache", variables)
         home.configure(server.port, server.user, PASSWORD)
