@@ -33,7 +33,7 @@ VENV_READY := $(VENV)/.ready
 PROGRAM := $(VENV)/.program-$(TORCH)
 DEVELOPMENT := $(VENV)/.development-$(TORCH)
 
-.PHONY: help install demo test dovecot check lint types imports format bench wheel docs pins clean distclean moved
+.PHONY: help install demo test dovecot check lint types imports security licences audit format bench wheel docs pins clean distclean moved
 
 help: ## explain the targets
 	@echo 'Targets of inboxd:'
@@ -54,7 +54,7 @@ test: $(DEVELOPMENT) dovecot check ## install what the tests need, check the cod
 dovecot: $(DEVELOPMENT)
 	@$(BIN)/python tools/ensure_dovecot.py
 
-check: lint types imports ## style, types and the direction of imports
+check: lint types imports security licences ## style, types, direction of imports, bandit, licences
 
 lint: $(DEVELOPMENT) ## ruff: lint and format
 	$(BIN)/ruff check .
@@ -65,6 +65,15 @@ types: $(DEVELOPMENT) ## mypy
 
 imports: $(DEVELOPMENT) ## import-linter
 	$(BIN)/lint-imports
+
+security: $(DEVELOPMENT) ## bandit: known insecure patterns
+	$(BIN)/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive daemon classifier trainer migrations tools
+
+licences: $(DEVELOPMENT) ## refuse packages whose licence forbids ours
+	@$(BIN)/python tools/check_licences.py
+
+audit: $(DEVELOPMENT) ## known vulnerabilities in the pinned packages; needs the network
+	@$(BIN)/python tools/audit_dependencies.py
 
 format: $(DEVELOPMENT) ## let ruff mend style and format
 	$(BIN)/ruff check --fix .

@@ -41,7 +41,7 @@ def write_directory(
     part = directory.with_name(f"{directory.name}.part")
     if part.exists():
         shutil.rmtree(part)  # left by a run that was killed
-    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_directory(directory.parent)
     part.mkdir(mode=0o700)
     for name, data in {**contents, MANIFEST: text.encode()}.items():
         write_private(part / name, data)
@@ -99,10 +99,19 @@ def _read_regular(path: Path) -> bytes:
         return file.read()
 
 
+def make_private_directory(directory: Path) -> None:
+    """Make a directory and what is missing above it, each 0700: pathlib's `parents` would leave
+    those above to the umask."""
+    for each in (*reversed(directory.parents), directory):
+        if not each.exists():
+            each.mkdir(mode=0o700, exist_ok=True)
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Write a file that only its owner may read, and wait until it is on disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)  # it may have been there
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -16,7 +16,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from classifier.manifest import MANIFEST, flush_to_disk, write_private
+from classifier.manifest import (
+    MANIFEST,
+    flush_to_disk,
+    make_private_directory,
+    write_private,
+)
 
 _VERSION = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
 _POINTER = "current.json"
@@ -147,7 +152,7 @@ class Registry:
             raise RegistryError(f"{self.root / _POINTER} is damaged: {error}") from error
 
     def _write(self, pointer: _Pointer) -> None:
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_directory(self.root)
         part = self.root / f"{_POINTER}.part"
         content = {"current": pointer.current, "earlier": list(pointer.earlier)}
         write_private(part, json.dumps(content, indent=2).encode())

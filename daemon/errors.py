@@ -9,6 +9,7 @@
     │   └── DatabaseBroken
     ├── MailboxError           5   the server or the way to it
     │   ├── MailboxUnreachable     network, time-out, BYE: worth a retry
+    │   │   └── TlsFailed          no encryption, or nobody knows with whom; no password sent
     │   ├── LoginRefused           worth no retry before something changes
     │   ├── FolderMissing
     │   ├── FolderChanged          UIDVALIDITY is not what the caller believed
@@ -96,6 +97,11 @@ class MailboxError(InboxdError):
 
 class MailboxUnreachable(MailboxError):
     """Network failure, time-out or a server that closed the connection."""
+
+
+class TlsFailed(MailboxUnreachable):
+    """The connection cannot be encrypted, or the server not be verified; the password was not
+    sent. Retried, as certificates are renewed and networks changed."""
 
 
 class LoginRefused(MailboxError):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from daemon.errors import AlreadyRunning
+from daemon.errors import AlreadyRunning, StateError
 
 POLL_SECONDS = 0.1
 
@@ -73,7 +73,15 @@ def account_lock(
 @contextmanager
 def _open(path: Path) -> Iterator[int]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise StateError(
+            f"The lock {path} cannot be used: {error.strerror}.",
+            next_step="Remove it if it is a symbolic link; set [state] dir to a directory that "
+            "this user may write.",
+        ) from error
     try:
         yield descriptor
     finally:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import enum
 import threading
 from collections.abc import Callable
-from traceback import extract_tb
 
 import structlog
 
+from daemon.crash import trace
 from daemon.errors import (
     CapabilityMissing,
     InboxdError,
@@ -126,10 +126,7 @@ class AccountWorker:
             except InboxdError as error:
                 self._failed(error)
             except Exception as error:  # noqa: BLE001 - one account's bug must not end others
-                # Where, but not what: an exception's text may hold text from a mail.
-                where = [f"{f.filename}:{f.lineno}" for f in extract_tb(error.__traceback__)]
-                kind = type(error).__name__
-                log.warning("worker.unexpected", account=self._name, kind=kind, where=where)
+                log.warning("worker.unexpected", account=self._name, **trace(error))
                 self._failed(InboxdError(f"Unexpected {type(error).__name__}, see the log."))
 
     def _work(self, mailbox: Mailbox) -> None:
@@ -152,7 +149,8 @@ class AccountWorker:
         if report.observation is not None and not learn:
             # An earlier process may have ended between a lesson and its learning.
             is_left_over = self._is_first_pass and is_learning_due(self._app, self._name)
-            if report.observation.lessons or is_left_over:
+            found = report.observation.lessons or report.observation.taken_back
+            if found or is_left_over:
                 self._learn_later(self._name)
             self._is_first_pass = False
         if Task.NIGHTLY in tasks and not stopped():

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import accounts, examples, learning, replaying, running, sorting
+from daemon.cli import accounts, examples, held, learning, replaying, running, sorting
 from daemon.cli.context import OPTIONS
 from daemon.cli.output import errors
 from daemon.errors import ConfigError, InboxdError
@@ -71,6 +71,7 @@ def options(
 
 accounts.register(cli)
 examples.register(cli)
+held.register(cli)
 learning.register(cli)
 replaying.register(cli)
 running.register(cli)
@@ -93,6 +94,18 @@ def main() -> None:
         errors.print(str(error), style="red", markup=False)
         errors.print(f"→ {error.next_step}", markup=False)
         sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - what nobody expected; its text may be mail
+        from daemon.crash import trace  # noqa: PLC0415 - only when it is needed
+
+        found = trace(error)
+        errors.print(f"Unexpected {found['kind']}: a fault of inboxd.", style="red", markup=False)
+        for place in found["where"]:
+            errors.print(f"  {place}", markup=False)
+        errors.print(
+            "→ Report these lines; they hold nothing of your mail. Your mail is not affected.",
+            markup=False,
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
         errors.print("Interrupted.")
         sys.exit(130)

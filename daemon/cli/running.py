@@ -89,6 +89,13 @@ def _print_report(report: CycleReport) -> None:
             f"{observation.lessons} teach something, {observation.delivered} new mails",
             markup=False,
         )
+        if observation.held or observation.taken_back:
+            console.print(
+                f"  ! {observation.held + observation.taken_back} moves came in a burst and wait "
+                "for your word: inboxd held list",
+                style="yellow",
+                markup=False,
+            )
         for noticed in observation.noticed:
             console.print(
                 f"  {noticed.kind.value}: {noticed.from_folder} → {noticed.to_folder}",

@@ -71,6 +71,13 @@ def _print_folders(account: AccountState) -> None:
     for text, style in ((account.error, "red"), (account.notice, "yellow")):
         if text:
             console.print(f"{account.name}: {text}", style=style, markup=False)
+    if account.held:
+        console.print(
+            f"{account.name}: {account.held} of your moves came in a burst and wait for your "
+            "word before they are learned from: inboxd held list",
+            style="yellow",
+            markup=False,
+        )
     if account.folders:
         table(
             f"Folders of {account.name}",

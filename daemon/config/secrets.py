@@ -101,11 +101,11 @@ def _read_file(path: Path) -> Secret:
             raise _NotHere("is not a file" if path.exists() else "does not exist")
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
-            open_to_all = _everyone_can_read(path, os.fstat(file.fileno()))
+            fault = _open_to_others(path, os.fstat(file.fileno()))
     except OSError as error:
         raise _NotHere(_reason(error)) from error
-    if open_to_all:
-        raise _NotHere(f"every user of this machine can read it; run: chmod 600 {path}")
+    if fault is not None:
+        raise _NotHere(fault)
     return Secret(_only_line(content))
 
 
@@ -124,13 +124,30 @@ def _only_line(content: bytes) -> str:
     return line
 
 
-def _everyone_can_read(path: Path, status: os.stat_result) -> bool:
-    """Whether the mode of the file and of all directories above lets any user read it."""
+def _open_to_others(path: Path, status: os.stat_result) -> str | None:
+    """Who else may read or replace the file (a link: what it leads to), and the mend; else None.
+
+    What root has set up for a group (/etc/inboxd/password, root:inboxd, 0640; a volume of
+    secrets; systemd's credentials) is meant so; an ordinary user's group is everybody there.
+    """
     real = path.resolve()
-    in_container_secrets = any(real.is_relative_to(place) for place in CONTAINER_SECRETS)
-    if not status.st_mode & stat.S_IROTH or (in_container_secrets and status.st_uid == 0):
-        return False
-    return all(directory.stat().st_mode & stat.S_IXOTH for directory in real.parents)
+    me, owner, mode = os.geteuid(), status.st_uid, status.st_mode
+    if me not in {0, owner} and owner != 0:
+        return f"it belongs to another user; run: chown {me} {path}"
+    if owner == 0 and any(real.is_relative_to(place) for place in CONTAINER_SECRETS):
+        return None
+    if mode & stat.S_IROTH and _all_passable(real, stat.S_IXOTH):
+        return f"every user of this machine can read it; run: chmod 600 {path}"
+    if mode & (stat.S_IWGRP | stat.S_IWOTH) and _all_passable(real, stat.S_IXGRP | stat.S_IXOTH):
+        return f"others can write it; run: chmod 600 {path}"
+    if owner != 0 and mode & stat.S_IRGRP and _all_passable(real, stat.S_IXGRP | stat.S_IXOTH):
+        return f"everybody in its group can read it; run: chmod 600 {path}"
+    return None
+
+
+def _all_passable(path: Path, bits: int) -> bool:
+    """Whether no directory above is closed to those whom `bits` stand for."""
+    return all(directory.stat().st_mode & bits for directory in path.parents)
 
 
 def _read_keyring(account_name: str) -> Secret:

@@ -186,6 +186,14 @@ class TrainingSettings(Section):
     taken, balanced over the folders. Up to 6000 are fitted in one piece (150 MB of memory), more
     in parts that are averaged: about as good, and the time only grows with their number."""
 
+    hold_moves_per_hour: Whole = Field(100, ge=0, le=1_000_000)
+    """When you (or a program in your name) move more mails than this within an hour, they are
+    not learned from until you confirm it with "inboxd held confirm". 0 never holds back."""
+
+    hold_folder_share: Number = Field(0.5, ge=0.0, le=1.0)
+    """The same when at least this share of one folder, and at least 20 mails, is moved out of it
+    within an hour. 0 never holds back."""
+
 
 class LoggingSettings(Section):
     """What inboxd writes to standard error. Never text from mail, never passwords."""

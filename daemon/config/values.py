@@ -19,7 +19,7 @@ def fault(problem: str, mend: str) -> PydanticCustomError:
 
 def is_loopback(host: str) -> bool:
     """Whether `host` cannot be anywhere but on this machine; no name is looked up."""
-    name = host.lower().rstrip(".")
+    name = host.lower().rstrip(".").removeprefix("[").removesuffix("]")
     if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, section 6.3
         return True
     try:

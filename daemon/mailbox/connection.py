@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from daemon.errors import CapabilityMissing, ConfigError, ConfigFault, MailboxUnreachable
+from daemon.config.values import is_loopback
+from daemon.errors import ConfigError, ConfigFault, TlsFailed
+from daemon.mailbox.tls import is_loopback_address, tls_context
 from daemon.mailbox.wire import Wire
 
 TlsMode = Literal["implicit", "starttls", "none"]
+
+_IMPLICIT = 'Set tls = "implicit", usually with port 993.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +40,21 @@ def log_in(settings: ConnectionSettings) -> Wire:
     """Connect, encrypt, log in.
 
     Raises `ConfigError` for a plain connection to another machine and for a ca_file that
-    cannot be read, `CapabilityMissing` when STARTTLS is asked for and not offered (the
-    password has not been sent), `LoginRefused` and `MailboxUnreachable`.
+    cannot be read, `TlsFailed` (the password has not been sent) when STARTTLS is asked for and
+    not offered, or the server is not the one it should be, `LoginRefused` and
+    `MailboxUnreachable`.
     """
     if settings.tls == "none" and not is_loopback(settings.host):
-        raise _fault("tls", "tls = none would send the password readable for everyone.", "implicit")
+        raise _sent_in_clear()
     context = None if settings.tls == "none" else _tls_context(settings.ca_file)
     password = settings.password if isinstance(settings.password, str) else settings.password()
     implicit = context if settings.tls == "implicit" else None
     wire = Wire.dial(settings.host, settings.port, settings.timeout, implicit)
     try:
+        if settings.tls == "none":
+            _check_peer(wire)
         if settings.tls == "starttls" and context is not None:
-            _start_tls(wire, context)
+            _start_tls(wire, context, settings.host)
         if not wire.preauthenticated:
             wire.login(settings.username, password)
     except BaseException:
@@ -57,36 +63,38 @@ def log_in(settings: ConnectionSettings) -> Wire:
     return wire
 
 
-def is_loopback(host: str) -> bool:
-    """Whether `host` can only be this machine. Other names are not looked up: DNS may lie."""
-    if host.lower() in {"localhost", "localhost."}:
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+def _check_peer(wire: Wire) -> None:
+    """To a resolver that has been tampered with, "localhost" is a name like any other."""
+    if not is_loopback_address(wire.peer):
+        raise _sent_in_clear()
 
 
-def _start_tls(wire: Wire, context: ssl.SSLContext) -> None:
+def _start_tls(wire: Wire, context: ssl.SSLContext, host: str) -> None:
     # Somebody in between can drop STARTTLS from the list, or greet with PREAUTH, after which
     # it is not allowed any more. Either way: no TLS, no password.
     if wire.preauthenticated:
-        raise MailboxUnreachable("The server skips the login before the connection is encrypted.")
-    if "STARTTLS" not in wire.capability_names():
-        raise CapabilityMissing(
-            "The server offers no STARTTLS; the password was not sent.",
-            next_step="Set tls to implicit, usually with port 993.",
+        raise TlsFailed(
+            "The server skips the login before the connection is encrypted.",
+            next_step=_IMPLICIT,
         )
-    wire.starttls(context)
+    if "STARTTLS" not in wire.capability_names():
+        raise TlsFailed(
+            "The server offers no STARTTLS, or somebody in between takes it away. The password "
+            "was not sent.",
+            next_step=_IMPLICIT,
+        )
+    wire.starttls(context, host)
 
 
 def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=ca_file)
+        return tls_context(ca_file)
     except OSError as error:  # ssl.SSLError is one
         raise _fault("ca_file", "The file holds no readable certificates.", "a PEM file") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
+
+
+def _sent_in_clear() -> ConfigError:
+    return _fault("tls", "tls = none would send the password readable for everyone.", "implicit")
 
 
 def _fault(key: str, problem: str, mend: str) -> ConfigError:

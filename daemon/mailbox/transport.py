@@ -21,8 +21,9 @@ from imapclient.imap_utf7 import decode as decode_utf7
 from imapclient.imap_utf7 import encode as encode_utf7
 from imapclient.response_parser import parse_response
 
-from daemon.errors import CommandRefused, LoginRefused, MailboxUnreachable
+from daemon.errors import CommandRefused, LoginRefused, MailboxUnreachable, TlsFailed
 from daemon.mailbox.responses import is_refusal, response_code
+from daemon.mailbox.tls import tls_failure
 
 _RETRY_LOGIN_CODES = frozenset({"UNAVAILABLE", "LIMIT", "INUSE", "SERVERBUG"})
 _GARBAGE = (ProtocolError, ValueError, TypeError, KeyError, IndexError, RecursionError)
@@ -54,11 +55,8 @@ class Transport:
             client = IMAPClient(
                 host, port, ssl=context is not None, ssl_context=context, timeout=timeout
             )
-        except ssl.SSLCertVerificationError as error:
-            raise MailboxUnreachable(
-                f"The certificate of {host} cannot be verified.",
-                next_step="Check the host name, or set ca_file to the server's own certificate.",
-            ) from error
+        except ssl.SSLError as error:
+            raise tls_failure(error, host) from error
         except (OSError, imaplib.IMAP4.error, *_GARBAGE) as error:
             raise MailboxUnreachable(f"No IMAP server answers on {host}:{port}.") from error
         return cls(client, timeout)
@@ -76,10 +74,31 @@ class Transport:
             names = self._client.capabilities()
             return frozenset(name.decode("ascii", "replace").upper() for name in names)
 
-    def starttls(self, context: ssl.SSLContext) -> None:
-        """STARTTLS (RFC 3501, 6.2.1). What was read before it is thrown away."""
+    @property
+    def peer(self) -> str:
+        """The numeric address at the other end."""
+        return str(self._client.socket().getpeername()[0])
+
+    def starttls(self, context: ssl.SSLContext, host: str) -> None:
+        """STARTTLS (RFC 3501, 6.2.1). Raises `TlsFailed`.
+
+        Whatever was said before is thrown away, for somebody in between may have said it, to
+        pass for the server's answer to a later command (RFC 9051, 11.3; CVE-2021-33515): the
+        bytes in the old reader go with it, untagged answers are cleared, and imapclient asks
+        for capabilities anew.
+        """
         with self._command("STARTTLS"):
-            self._client.starttls(context)
+            try:
+                self._client.starttls(context)
+            except ssl.SSLError as error:
+                raise tls_failure(error, host) from error
+            except imaplib.IMAP4.abort:
+                raise
+            except imaplib.IMAP4.error as error:
+                raise TlsFailed(
+                    "The server refuses STARTTLS. The password was not sent.",
+                    next_step='Set tls = "implicit", usually with port 993.',
+                ) from error
         self._imap.untagged_responses.clear()
 
     def login(self, username: str, password: str) -> None:

@@ -7,7 +7,7 @@
 | label → inbox | put back | "leave it"; never moved again |
 | anything → neutral | set aside | none |
 | neutral → inbox | restored | none; never moved again |
-| several candidates | ambiguous | none |
+| several candidates, or a mail that may have been sent again | ambiguous | none |
 """
 
 from __future__ import annotations
@@ -35,14 +35,6 @@ LATE_MOVE = timedelta(days=1)
 """A command that timed out may still be carried out by the server this much later."""
 
 
-SOURCES = {
-    CorrectionKind.FILED: "moved",
-    CorrectionKind.RELABELLED: "moved",
-    CorrectionKind.PUT_BACK: "put-back",
-}
-"""Under which source (`trainer.examples.Source`) each kind becomes an example."""
-
-
 @dataclass(frozen=True, slots=True)
 class Noticed:
     """One move by a person, for reports and for following along."""
@@ -52,6 +44,8 @@ class Noticed:
     from_folder: str
     to_folder: str
     overrules: bool
+    held: bool = False
+    """Part of a burst: recorded, and learned only when a person confirms it."""
 
 
 def kind_of(source: Role, target: Role) -> CorrectionKind:
@@ -72,8 +66,9 @@ def apply_link(
     now: datetime,
 ) -> Noticed | None:
     """Write down one move; None when it was no person's move (a renumbered folder, or our own
-    command that the server carried out late)."""
+    command that the server carried out late). What it teaches, `bursts.learn_or_hold` learns."""
     source.departure_explained = True
+    may_be_sent_again = _may_be_sent_again(source, target, by)
     _unite(work, source, target)
     message = source.message
     if source.folder_id == target.folder_id:
@@ -85,6 +80,8 @@ def apply_link(
         return None
     target.arrived_by = ArrivedBy.USER
     kind = kind_of(source.folder.role, target.folder.role)
+    if may_be_sent_again and kind.teaches:
+        kind = CorrectionKind.AMBIGUOUS
     overrules = kind is not CorrectionKind.SET_ASIDE and _overrules(work, source)
     work.corrections.add(
         Correction(
@@ -100,9 +97,6 @@ def apply_link(
     )
     if target.folder.role is Role.INBOX:
         message.kept = True
-    if kind.teaches:
-        label = None if kind is CorrectionKind.PUT_BACK else target.folder
-        work.examples.teach(account, message.id, label, SOURCES[kind], now)
     return Noticed(message.id, kind, source.folder.name, target.folder.name, overrules)
 
 
@@ -148,6 +142,17 @@ def apply_ambiguity(
             )
         )
     return noticed
+
+
+def _may_be_sent_again(source: Placement, target: Placement, by: str) -> bool:
+    """Whether the arrival may be a copy that its sender sent again just when the user deleted
+    the first one: alike by content only, in the inbox, and with another INTERNALDATE, which
+    MOVE, COPY and most uploads keep (RFC 3501, 6.4.7). A sender must not teach."""
+    return (
+        by == "content"
+        and target.folder.role is Role.INBOX
+        and source.message.internal_date != target.message.internal_date
+    )
 
 
 def _unite(work: UnitOfWork, source: Placement, target: Placement) -> None:

@@ -10,13 +10,14 @@ observation, under the account's lock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from daemon.errors import CommandRefused, FolderChanged, FolderMissing
 from daemon.mailbox.port import FolderSnapshot, FolderStatus, Mailbox, MessageIdentity
+from daemon.sorting.bursts import BurstLimits, learn_or_hold
 from daemon.sorting.folders import (
     FolderChanges,
     FolderPatterns,
@@ -46,15 +47,36 @@ class Observation:
     noticed: list[Noticed] = field(default_factory=list)
     scanned: int = 0
     delivered: int = 0
+    taken_back: int = 0
+    """Lessons of earlier passes that turned out to belong to a burst."""
 
     @property
     def lessons(self) -> int:
         """How many moves by people taught something."""
-        return sum(noticed.kind.teaches for noticed in self.noticed)
+        return sum(each.kind.teaches and not each.held for each in self.noticed)
+
+    @property
+    def held(self) -> int:
+        """How many moves by people would teach something, once they are confirmed."""
+        return sum(each.held for each in self.noticed)
+
+    def hold(self, work: UnitOfWork, account: Account, limits: BurstLimits, now: datetime) -> None:
+        """Learn from what was noticed, or hold it back; see `bursts`."""
+        outcome = learn_or_hold(work, account, limits, now)
+        self.noticed = [
+            replace(each, held=each.kind.teaches and each.message_id in outcome.held)
+            for each in self.noticed
+        ]
+        self.taken_back = outcome.taken_back
 
 
 def observe(
-    store: Store, mailbox: Mailbox, account_name: str, patterns: FolderPatterns, now: datetime
+    store: Store,
+    mailbox: Mailbox,
+    account_name: str,
+    patterns: FolderPatterns,
+    now: datetime,
+    limits: BurstLimits | None = None,
 ) -> Observation:
     """One pass over all folders of an account; commits what it finds.
 
@@ -88,6 +110,7 @@ def observe(
             account.baseline_at = now
         else:
             _draw_conclusions(work, account, views, result, now)
+            result.hold(work, account, limits or BurstLimits(), now)
         work.commit()
     return result
 

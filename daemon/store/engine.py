@@ -32,7 +32,10 @@ PRAGMAS = (
 def open_engine(path: Path) -> Engine:
     """An engine on the database file; nothing is opened before the first use."""
     # isolation_level=None: pysqlite must not begin transactions behind SQLAlchemy's back.
-    engine = create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None})
+    # hide_parameters: an error's text would quote the values of the statement.
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"isolation_level": None}, hide_parameters=True
+    )
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine

@@ -16,6 +16,7 @@ from daemon.store.tables import (
     Correction,
     Decision,
     Folder,
+    Hold,
     Move,
     MoveKind,
     MoveState,
@@ -232,10 +233,55 @@ class Corrections:
         )
         return list(self._session.scalars(query))
 
+    def lessons_since(self, account: Account, since: datetime) -> list[Correction]:
+        """What people's moves since then teach, learned or held, oldest first; without what a
+        person has already confirmed or discarded."""
+        query = (
+            select(Correction)
+            .where(
+                Correction.account_id == account.id,
+                Correction.noticed_at >= since,
+                Correction.kind.in_(TEACHING_KINDS),
+                or_(Correction.hold.is_(None), Correction.hold == Hold.HELD),
+            )
+            .options(joinedload(Correction.from_folder), joinedload(Correction.to_folder))
+            .order_by(Correction.id)
+        )
+        return list(self._session.scalars(query))
+
+    def held(self, account: Account) -> list[Correction]:
+        """Lessons that wait for a person's word, oldest first."""
+        query = (
+            select(Correction)
+            .where(Correction.account_id == account.id, Correction.hold == Hold.HELD)
+            .options(joinedload(Correction.from_folder), joinedload(Correction.to_folder))
+            .order_by(Correction.id)
+        )
+        return list(self._session.scalars(query))
+
+    def count_held(self, account: Account) -> int:
+        """Number of lessons that wait for a person's word."""
+        query = select(func.count()).where(
+            Correction.account_id == account.id, Correction.hold == Hold.HELD
+        )
+        return self._session.scalar(query) or 0
+
+    def not_learned(self, message_ids: Iterable[int]) -> list[Correction]:
+        """Lessons about these messages that are held or were discarded."""
+        found: list[Correction] = []
+        for some in chunks(message_ids):
+            query = select(Correction).where(
+                Correction.message_id.in_(some), Correction.hold.in_([Hold.HELD, Hold.DISCARDED])
+            )
+            found.extend(self._session.scalars(query))
+        return found
+
     def count_teaching(self, account: Account) -> int:
         """Number of moves by people that taught something."""
         query = select(func.count()).where(
-            Correction.account_id == account.id, Correction.kind.in_(TEACHING_KINDS)
+            Correction.account_id == account.id,
+            Correction.kind.in_(TEACHING_KINDS),
+            or_(Correction.hold.is_(None), Correction.hold == Hold.CONFIRMED),
         )
         return self._session.scalar(query) or 0
 

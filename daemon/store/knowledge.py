@@ -38,6 +38,11 @@ class Examples:
         example.labelled_at = now
         example.excluded_at = None
 
+    def forget(self, example: Example) -> None:
+        """Nothing was taught about its message after all."""
+        self._session.delete(example)
+        self._session.flush()
+
     def usable(self, account: Account) -> list[Example]:
         """Examples that count: not excluded, their folder still there and still a label."""
         query = (
@@ -69,7 +74,7 @@ class Examples:
         query = (
             select(Example)
             .where(Example.message_id == message_id)
-            .options(joinedload(Example.folder))
+            .options(joinedload(Example.folder), joinedload(Example.message))
         )
         return self._session.scalar(query)
 

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from daemon.store.tables import (
     Account,
     ArrivedBy,
+    Correction,
     Decision,
     Example,
     Folder,
+    Hold,
     Message,
     MessageReference,
     Placement,
@@ -285,7 +287,8 @@ class Placements:
         """Of the newest `limit` mails that people put into a label folder: those that are no
         example yet.
 
-        What inboxd itself moved there counts only once a person has confirmed it.
+        What inboxd itself moved there counts only once a person has confirmed it, and what
+        came in a burst of moves only after it was confirmed as a lesson.
         """
         newest = (
             select(Placement.id)
@@ -301,7 +304,7 @@ class Placements:
         known = select(Example.id).where(Example.message_id == Placement.message_id)
         query = (
             select(Placement)
-            .where(Placement.id.in_(newest), ~known.exists())
+            .where(Placement.id.in_(newest), ~known.exists(), ~_not_learned().exists())
             .options(joinedload(Placement.message))
             .order_by(Placement.id)
         )
@@ -318,6 +321,7 @@ class Placements:
                 .where(
                     Placement.message_id.in_(some),
                     Placement.gone_at.is_(None),
+                    ~_not_learned().exists(),
                     or_(
                         Folder.role == Role.LABEL,
                         (Folder.role == Role.INBOX) & Message.kept.is_(True),
@@ -343,3 +347,11 @@ class Placements:
             .group_by(Placement.folder_id)
         )
         return dict(self._session.execute(query).all())
+
+
+def _not_learned() -> Select[int]:
+    """Moves of a placement's message that were held and not confirmed."""
+    return select(Correction.id).where(
+        Correction.message_id == Placement.message_id,
+        Correction.hold.in_([Hold.HELD, Hold.DISCARDED]),
+    )

@@ -24,8 +24,8 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the database to the newest schema.
+def upgrade(engine: Engine, to: str = "head") -> None:
+    """Bring the database to the newest schema (tests stop at an older one).
 
     Raises `DatabaseTooNew` when a newer inboxd wrote it, `DatabaseBroken` when SQLite cannot
     read it, `StateError` when it cannot be opened or written.
@@ -49,7 +49,7 @@ def upgrade(engine: Engine) -> None:
                     f"The database has schema {current}, which this inboxd does not know."
                 )
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
             connection.commit()
     except OperationalError as error:
         raise StateError(

@@ -122,6 +122,22 @@ _TEACHING = frozenset({CorrectionKind.FILED, CorrectionKind.RELABELLED, Correcti
 TEACHING_KINDS = tuple(sorted(_TEACHING))
 
 
+class Hold(enum.StrEnum):
+    """What became of a lesson that was held back; see `daemon/sorting/bursts.py`."""
+
+    HELD = "held"  # waits for a person's word
+    CONFIRMED = "confirmed"  # learned after all
+    DISCARDED = "discarded"  # never learned
+    SUPERSEDED = "superseded"  # a later move of the same mail counts instead
+
+
+class HoldReason(enum.StrEnum):
+    """Why a lesson was held back."""
+
+    MANY = "many"  # more moves within an hour than people make by hand
+    FOLDER = "folder"  # a large part of one folder was moved out of it
+
+
 class ModelState(enum.StrEnum):
     """What the gate said to a trained model. Which one is in use, the registry knows."""
 
@@ -150,6 +166,8 @@ class Base(DeclarativeBase):
         MoveKind: _enum(MoveKind),
         MoveState: _enum(MoveState),
         CorrectionKind: _enum(CorrectionKind),
+        Hold: _enum(Hold),
+        HoldReason: _enum(HoldReason),
         ModelState: _enum(ModelState),
     }
 
@@ -318,10 +336,14 @@ class Move(Base):
 
 
 class Correction(Base):
-    """A move that a person made with any client."""
+    """A move that a person made with any client. `hold` is None for what was learned at once,
+    and for what teaches nothing."""
 
     __tablename__ = "corrections"
-    __table_args__ = (Index("ix_corrections_account_id_noticed_at", "account_id", "noticed_at"),)
+    __table_args__ = (
+        Index("ix_corrections_account_id_noticed_at", "account_id", "noticed_at"),
+        Index("ix_corrections_message_id", "message_id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
@@ -332,6 +354,8 @@ class Correction(Base):
     linked_by: Mapped[str] = mapped_column(String(16))
     noticed_at: Mapped[datetime]
     overrules: Mapped[bool] = mapped_column(default=False)
+    hold: Mapped[Hold | None] = mapped_column(default=None)
+    hold_reason: Mapped[HoldReason | None] = mapped_column(default=None)
 
     from_folder: Mapped[Folder] = relationship(foreign_keys=[from_folder_id])
     to_folder: Mapped[Folder] = relationship(foreign_keys=[to_folder_id])

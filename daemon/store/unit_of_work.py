@@ -22,6 +22,7 @@ from daemon.store.history import Corrections, Decisions, Moves
 from daemon.store.knowledge import Examples, FeatureCache, Models
 from daemon.store.mail import Accounts, Folders, Messages, Placements
 from daemon.store.migrate import upgrade
+from daemon.store.private import prepare_directory
 
 DATABASE_NAME = "inboxd.sqlite3"
 
@@ -80,8 +81,7 @@ class Store:
         """
         path = directory / DATABASE_NAME
         try:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.touch(mode=0o600)
+            prepare_directory(directory, path)
         except OSError as error:
             raise StateError(
                 f"The state directory {directory} cannot be used: {error.strerror}.",

@@ -18,6 +18,7 @@ from daemon.learning.engine import Engine
 from daemon.learning.refit import RefitSettings
 from daemon.locks import account_lock
 from daemon.mailbox.port import Mailbox
+from daemon.sorting.bursts import BurstLimits
 from daemon.sorting.folders import FolderPatterns
 from daemon.store import Store
 
@@ -69,6 +70,11 @@ class Application:
         """Folder roles of an account."""
         folders = self.account(name).folders
         return FolderPatterns(folders.inbox, folders.labels, folders.neutral)
+
+    def burst_limits(self) -> BurstLimits:
+        """From when on lessons wait for confirmation."""
+        training = self.settings.training
+        return BurstLimits(training.hold_moves_per_hour, training.hold_folder_share)
 
     def refit_settings(self, name: str) -> RefitSettings:
         """How an account's examples become a model."""

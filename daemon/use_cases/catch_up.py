@@ -18,7 +18,7 @@ def catch_up(app: Application, name: str, mailbox: Mailbox) -> Observation:
     the account's lock. Raises `MailboxError`.
     """
     reconcile(app.store, mailbox, name, app.clock)
-    return observe(app.store, mailbox, name, app.patterns(name), app.clock())
+    return observe(app.store, mailbox, name, app.patterns(name), app.clock(), app.burst_limits())
 
 
 @contextmanager

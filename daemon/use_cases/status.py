@@ -33,7 +33,8 @@ class AccountState:
     `state`: "new" (never looked at), "paused", "failing" (the last pass ended in `error`),
     "untrained" (no model) or "ready". `sorted` counts mails that inboxd moved and that were
     not undone, `left` those it judged and left in the inbox, `corrections` the moves by people
-    that taught something, `overruled` the moves of inboxd that people changed.
+    that taught something, `overruled` the moves of inboxd that people changed, `held` the moves
+    that came in a burst and are not learned from until they are confirmed (`inboxd held`).
     """
 
     name: str
@@ -50,6 +51,7 @@ class AccountState:
     error: str | None
     notice: str | None
     folders: tuple[FolderState, ...]
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
         error=account.last_error,
         notice=account.notice,
         folders=_folders(work, account, model),
+        held=work.corrections.count_held(account),
     )
 
 

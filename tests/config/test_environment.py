@@ -200,3 +200,25 @@ def test_two_accounts_that_sound_alike_are_not_guessed_between(
 
     assert all(isinstance(fault, ConfigFault) for fault in caught.value.faults)
     assert caught.value.faults[0].key == "accounts.a_b.host"
+
+
+@pytest.mark.parametrize(
+    ("file", "variable", "value"),
+    [
+        ("", "INBOXD_ACCOUNTS__PRIVATE__TLS", "none"),
+        ('tls = "none"\n', "INBOXD_ACCOUNTS__PRIVATE__HOST", "mail.example.org"),
+        ('tls = "none"\n', "INBOXD_ACCOUNTS__PRIVATE__HOST", "::ffff:192.0.2.1"),
+        ('tls = "none"\n', "INBOXD_ACCOUNTS__PRIVATE__HOST", "localhost.example.org"),
+    ],
+)
+def test_no_variable_makes_a_plain_connection_to_another_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, variable: str, value: str
+) -> None:
+    """File and variables are judged together, whichever of them says host and tls."""
+    text = ACCOUNT.replace("imap.example.org", "localhost") if file else ACCOUNT
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path / "config.toml", text + file))
+
+    assert any("unencrypted" in fault.problem for fault in caught.value.faults)

@@ -160,6 +160,35 @@ def test_an_open_file_in_a_closed_directory_is_fine(open_directory: Path) -> Non
     assert find_password("private", account(file)).reveal() == "geheim"
 
 
+def test_a_link_is_judged_by_what_it_leads_to(open_directory: Path) -> None:
+    """A private link to an open file is an open file."""
+    closed = open_directory / "closed"
+    closed.mkdir(mode=0o700)
+    target = private_file(open_directory / "pw", b"geheim", mode=0o644)
+    (closed / "link").symlink_to(target)
+
+    with pytest.raises(SecretMissing, match="every user of this machine can read it"):
+        find_password("private", account(closed / "link"))
+
+
+def test_a_file_that_others_can_write_is_refused(open_directory: Path) -> None:
+    """Whoever puts his own password there makes inboxd log in where he likes."""
+    for mode in (0o620, 0o602):
+        file = private_file(open_directory / "pw", b"geheim", mode=mode)
+        with pytest.raises(SecretMissing, match="others can write it"):
+            find_password("private", account(file))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file to somebody else")
+def test_a_group_may_read_only_what_root_set_up_for_it(open_directory: Path) -> None:
+    """root:inboxd 0640 is an administrator's way; alice:users 0640 is open to all of users."""
+    file = private_file(open_directory / "pw", b"geheim", mode=0o640)
+    assert find_password("private", account(file)).reveal() == "geheim"
+    os.chown(file, 65534, 65534)
+    with pytest.raises(SecretMissing, match="everybody in its group can read it"):
+        find_password("private", account(file))
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="a container's secrets belong to root")
 def test_a_container_secret_is_taken_as_it_is_mounted(
     open_directory: Path, monkeypatch: pytest.MonkeyPatch

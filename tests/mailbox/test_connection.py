@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from daemon.config.values import is_loopback
 from daemon.errors import (
-    CapabilityMissing,
     ConfigError,
     LoginRefused,
     MailboxError,
     MailboxUnreachable,
+    TlsFailed,
 )
-from daemon.mailbox.connection import ConnectionSettings, TlsMode, is_loopback
+from daemon.mailbox.connection import ConnectionSettings, TlsMode
 from daemon.mailbox.imap import ImapMailbox
 from tests.support.dovecot import Dovecot
 from tests.support.scripted_server import HANG_UP, SILENCE, ScriptedServer
@@ -104,7 +105,7 @@ def test_an_unreadable_ca_file_is_a_configuration_fault(tmp_path: Path) -> None:
 def test_a_missing_starttls_stops_before_the_password() -> None:
     """Somebody in between may have removed it from the list."""
     with ScriptedServer() as server:
-        with pytest.raises(CapabilityMissing):
+        with pytest.raises(TlsFailed):
             ImapMailbox.connect(settings(server, "starttls"))
         assert "AUTHENTICATE" not in server.commands()
         assert "LOGIN" not in server.commands()

@@ -19,6 +19,7 @@ from typing import Any
 
 from daemon.config.settings import Mode
 from daemon.mailbox.port import Mailbox
+from daemon.sorting.bursts import BurstLimits
 from daemon.sorting.folders import FolderPatterns
 from daemon.sorting.mover import MoveReport, reconcile
 from daemon.sorting.observe import Observation, observe
@@ -106,6 +107,7 @@ class World:
         self.store = Store.open(self.directory)
         self.patterns = FolderPatterns(neutral=("Ablage*",))
         self.mode = mode
+        self.limits = BurstLimits()
         self.now = START
         self.judge = SubjectJudge({})
 
@@ -137,11 +139,16 @@ class World:
         source = self.where(subject)[0]
         self.server.move(source, [self.uid(subject, source)], target)
 
+    def move_all(self, source: str, target: str, count: int | None = None) -> None:
+        """A person (or a program of hers) moves the first `count` mails of a folder."""
+        self.server.move(source, list(self.server.folder(source).messages)[:count], target)
+
     def move_by_upload(self, subject: str, target: str) -> None:
-        """A client without COPY: upload there, delete here."""
+        """A client without COPY: upload there with the same INTERNALDATE, delete here."""
         source = self.where(subject)[0]
         uid = self.uid(subject, source)
-        self.server.append(target, self.server.folder(source).messages[uid].content)
+        message = self.server.folder(source).messages[uid]
+        self.server.append(target, message.content, internal_date=message.internal_date)
         self.server.delete(source, [uid])
 
     def renumber(self, folder: str) -> None:
@@ -165,10 +172,11 @@ class World:
         """Settle what an earlier process left behind."""
         return reconcile(self.store, self.server.connect(), ACCOUNT, self.clock)
 
-    def notice(self) -> Observation:
+    def notice(self, mailbox: Mailbox | None = None) -> Observation:
         """One observation."""
         self.tick()
-        return observe(self.store, self.server.connect(), ACCOUNT, self.patterns, self.now)
+        connection = mailbox or self.server.connect()
+        return observe(self.store, connection, ACCOUNT, self.patterns, self.now, self.limits)
 
     def sort(
         self,

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from daemon.errors import DatabaseBroken, DatabaseTooNew, StateError
 from daemon.store import DATABASE_NAME, Store
 from daemon.store.engine import open_engine
+from daemon.store.migrate import upgrade
 from daemon.store.tables import Account, Base, UtcDateTime
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -46,9 +47,8 @@ def test_opening_again_keeps_everything(tmp_path: Path) -> None:
 
 def test_an_old_database_is_brought_up_to_date_with_its_rows(tmp_path: Path) -> None:
     """Written under the first schema, with data in it."""
-    Store.open(tmp_path).close()
+    upgrade(open_engine(tmp_path / DATABASE_NAME), to="0001")
     with sqlite3.connect(tmp_path / DATABASE_NAME) as raw:
-        raw.execute("UPDATE alembic_version SET version_num = '0001'")
         raw.execute(
             "INSERT INTO accounts (id, name, created_at) "
             "VALUES (1, 'alt', '2025-01-01 00:00:00.000000')"
