@@ -297,9 +297,11 @@ class ImapMailbox:
         selection = self._open_selection(folder)
         if selection is None or (writable and not selection.writable):
             selection = self._wire.select(folder, writable=writable)
-        elif selection.uid_validity != uid_validity:
+        elif selection.uid_validity != uid_validity or not self._capabilities.condstore:
             # The caller may be right, and this session look at a folder of the same name that
-            # was deleted since.
+            # was deleted since. And Courier and pymap, which go by the folder's name, continue
+            # in its namesake under the old UIDVALIDITY, against RFC 3501, 2.3.1.1: UIDs would
+            # mean other mails. Servers that count changes (RFC 7162) know their folder.
             selection = self._wire.select(folder, writable=writable)
         else:
             # A session sees new messages only after a command has told it of them; without

@@ -125,13 +125,16 @@ class MailUser:
         self._client.subscribe_folder(folder)
 
     def remove(self, folder: str) -> None:
-        """DELETE; not while it is selected, which would end this connection."""
-        self._client.select_folder("INBOX", readonly=True)
+        """DELETE; not while it is selected, which would end this connection.
+
+        Courier appends nothing to a folder that was opened with EXAMINE.
+        """
+        self._client.select_folder("INBOX")
         self._client.delete_folder(folder)
 
     def rename(self, folder: str, new_name: str) -> None:
         """RENAME."""
-        self._client.select_folder("INBOX", readonly=True)
+        self._client.select_folder("INBOX")
         self._client.rename_folder(folder, new_name)
 
     def empty(self) -> None:

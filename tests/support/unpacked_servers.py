@@ -80,6 +80,8 @@ class UnpackedServer:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                # Both sync every message to the disk, and have no setting against it.
+                env={**os.environ, "LD_PRELOAD": "libeatmydata.so"},
             )
         wait_for_greeting(self.port, self._process, self._logs)
 
