@@ -6,7 +6,6 @@ Every test gets an account of its own. Servers are started once, when the first 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,8 +13,16 @@ import pytest
 from daemon.mailbox.port import Mailbox
 from tests.support.fake_mailbox import FakeServer
 from tests.support.inventory import Inventory, read_inventory
-from tests.support.mail_servers import BARE, KINDS, RunningServers, server_parameters
+from tests.support.mail_servers import (
+    BARE,
+    KINDS,
+    RunningServers,
+    server_parameters,
+    servers,
+)
 from tests.support.mail_user import User
+
+__all__ = ["servers"]
 
 _BARE = ["fake-bare", "dovecot-bare"]
 _FAKES: dict[str, Callable[[], FakeServer]] = {
@@ -66,13 +73,6 @@ class Backend:
         name = self.path(*parts)
         self.user.create(name)
         return name
-
-
-@pytest.fixture(scope="session")
-def servers() -> Iterator[RunningServers]:
-    """All servers of this run; they end with it."""
-    with ExitStack() as stack:
-        yield RunningServers(stack)
 
 
 @pytest.fixture(params=server_parameters([*_MOVING, *_BARE]))

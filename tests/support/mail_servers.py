@@ -7,7 +7,7 @@ Courier, which only root can install and start (`--servers all`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -39,6 +39,7 @@ class MailServer(Protocol):
 class Kind:
     """One server and how it is set up. `usual`: part of `make test`."""
 
+    name: str
     title: str
     make: Callable[[Mapping[str, str]], AbstractContextManager[MailServer]]
     prefix: str = ""
@@ -52,12 +53,15 @@ class Kind:
         return self.prefix + self.delimiter.join(parts)
 
 
-KINDS: dict[str, Kind] = {
-    "dovecot": Kind("Dovecot, maildir", lambda users: Dovecot(users=users)),
-    "dovecot-mdbox": Kind(
-        "Dovecot, mdbox", lambda users: Dovecot(users=users, mailbox_format="mdbox")
+_KINDS = (
+    Kind("dovecot", "Dovecot, maildir", lambda users: Dovecot(users=users)),
+    Kind(
+        "dovecot-mdbox",
+        "Dovecot, mdbox",
+        lambda users: Dovecot(users=users, mailbox_format="mdbox"),
     ),
-    "dovecot-namespace": Kind(
+    Kind(
+        "dovecot-namespace",
         "Dovecot, maildir++, prefix INBOX.",
         lambda users: Dovecot(
             users=users,
@@ -69,34 +73,41 @@ KINDS: dict[str, Kind] = {
         prefix="INBOX.",
         delimiter=".",
     ),
-    "dovecot-dots": Kind(
+    Kind(
+        "dovecot-dots",
         "Dovecot, mdbox, separator .",
         lambda users: Dovecot(users=users, separator=".", mailbox_format="mdbox"),
         delimiter=".",
         usual=False,
     ),
-    "dovecot-no-move": Kind(
-        "Dovecot, MOVE hidden", lambda users: Dovecot(users=users, hidden=("MOVE",))
+    Kind(
+        "dovecot-no-move",
+        "Dovecot, MOVE hidden",
+        lambda users: Dovecot(users=users, hidden=("MOVE",)),
     ),
-    "dovecot-no-uidplus": Kind(
+    Kind(
+        "dovecot-no-uidplus",
         "Dovecot, UIDPLUS hidden",
         lambda users: Dovecot(users=users, hidden=("UIDPLUS",)),
         usual=False,
     ),
-    "dovecot-bare": Kind(
+    Kind(
+        "dovecot-bare",
         "Dovecot, MOVE, UIDPLUS, IDLE, CONDSTORE hidden",
         lambda users: Dovecot(users=users, hidden=BARE),
     ),
-    "pymap": Kind("pymap", lambda _users: PymapServer(), accounts=1),
-    "cyrus": Kind("Cyrus", lambda users: Cyrus(users=users), usual=False, accounts=120),
-    "courier": Kind(
+    Kind("pymap", "pymap", lambda _users: PymapServer(), accounts=1),
+    Kind("cyrus", "Cyrus", lambda users: Cyrus(users=users), usual=False, accounts=120),
+    Kind(
+        "courier",
         "Courier",
         lambda users: Courier(users=users),
         prefix="INBOX.",
         delimiter=".",
         usual=False,
     ),
-}
+)
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}
 
 
 @dataclass(frozen=True)
@@ -151,18 +162,29 @@ class RunningServers:
         return account
 
 
-def server_parameters(names: Iterable[str] = KINDS) -> list[Any]:
-    """Parameters for tests on these servers, marked with what each needs.
+@pytest.fixture(scope="session")
+def servers() -> Iterator[RunningServers]:
+    """All servers of this run; they end with it. Test directories import this fixture."""
+    with ExitStack() as stack:
+        yield RunningServers(stack)
+
+
+USUAL = tuple(name for name, kind in KINDS.items() if kind.usual)
+
+
+def server_parameters(names: Iterable[str] = KINDS, usual: Collection[str] = USUAL) -> list[Any]:
+    """Parameters for tests on these servers, marked with what each needs; in `make test` only
+    those in `usual`.
 
     All tests on one server go to one test process, so that it is started once.
     """
-    return [pytest.param(name, marks=_marks(name)) for name in names]
+    return [pytest.param(name, marks=_marks(name, usual)) for name in names]
 
 
-def _marks(name: str) -> list[pytest.MarkDecorator]:
+def _marks(name: str, usual: Collection[str]) -> list[pytest.MarkDecorator]:
     marks = [pytest.mark.xdist_group(name)]
     if name.startswith("dovecot"):
         marks.append(pytest.mark.dovecot)
-    if name in KINDS and not KINDS[name].usual:
+    if name in KINDS and name not in usual:
         marks.append(pytest.mark.servers)
     return marks

@@ -42,11 +42,7 @@ class UnpackedServer:
         self.root = Path(tempfile.mkdtemp(prefix=f"inboxd-{self.name}-"))
         self.root.chmod(0o755)
         try:
-            # A copy: the checkout may lie where only its owner can read.
-            program = UNPACKED / self.name
-            if not program.is_dir():
-                raise RuntimeError(f"{self.name} is not there; as root: make test-servers")
-            shutil.copytree(program, self.root / "package", symlinks=True)
+            self._copy_program()
             self.write_files()
             self.start()
         except BaseException:
@@ -62,6 +58,13 @@ class UnpackedServer:
     ) -> None:
         self.stop()
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def _copy_program(self) -> None:
+        """The checkout may lie where only its owner can read."""
+        program = UNPACKED / self.name
+        if not program.is_dir():
+            raise RuntimeError(f"{self.name} is not there; as root: make test-servers")
+        shutil.copytree(program, self.root / "package", symlinks=True)
 
     def write_files(self) -> None:
         """Configuration and accounts, below `root`."""
