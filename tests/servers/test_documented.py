@@ -17,7 +17,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "servers.md"
 def _rows(first_heading: str) -> dict[str, list[str]]:
     """The table whose first heading this is: first cell to the others."""
     table = re.search(
-        rf"^\| {re.escape(first_heading)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE.read_text(), re.M
+        rf"^\| {re.escape(first_heading)} \|.*\n\|[-|]+\n((?:\|.*\n)+)",
+        PAGE.read_text(),
+        re.MULTILINE,
     )
     assert table is not None, f"no table that begins with {first_heading}"
     cells = (line.strip("|").split("|") for line in table[1].splitlines())
