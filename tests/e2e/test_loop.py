@@ -21,7 +21,8 @@ def test_learning_reports_what_it_learnt(told: Story) -> None:
     [result] = told.world.learned
 
     assert result["account"] == "private"
-    new_examples = {told.world.plain(f): count for f, count in result["new_examples"].items()}
+    # Cyrus makes a folder of the parent "Lists" too, in which nothing lies.
+    new_examples = {told.world.plain(f): n for f, n in result["new_examples"].items() if n}
     assert new_examples == dict.fromkeys(FOLDERS, MAILS_PER_FOLDER)
     assert result["encoded"] == MAILS_PER_FOLDER * len(FOLDERS)
     assert result["refit"]["promoted"] is True
