@@ -33,11 +33,11 @@ VENV_READY := $(VENV)/.ready
 PROGRAM := $(VENV)/.program-$(TORCH)
 DEVELOPMENT := $(VENV)/.development-$(TORCH)
 
-.PHONY: help install demo test dovecot check lint types imports security licences audit format bench wheel docs pins clean distclean moved
+.PHONY: help install demo test test-servers dovecot servers check lint types imports security licences audit format bench wheel docs pins clean distclean moved
 
 help: ## explain the targets
 	@echo 'Targets of inboxd:'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'With an NVIDIA GPU: make install TORCH=cuda'
 
@@ -51,8 +51,14 @@ test: $(DEVELOPMENT) dovecot check ## install what the tests need, check the cod
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 	$(BIN)/python tools/check_wheel.py
 
+test-servers: $(DEVELOPMENT) dovecot servers ## as root: the mailbox tests on Cyrus and Courier too
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --servers all --server-report .cache/reliability/servers.jsonl tests/contract tests/servers tests/e2e/test_loop.py $(ARGS)
+
 dovecot: $(DEVELOPMENT)
 	@$(BIN)/python tools/ensure_dovecot.py
+
+servers: $(DEVELOPMENT)
+	@$(BIN)/python tools/ensure_servers.py
 
 check: lint types imports security licences ## style, types, direction of imports, bandit, licences
 

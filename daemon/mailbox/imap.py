@@ -7,11 +7,17 @@ open and how, under which UIDVALIDITY, in which chunks.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import structlog
 
-from daemon.errors import CapabilityMissing, CommandRefused, FolderChanged, FolderMissing
+from daemon.errors import (
+    CapabilityMissing,
+    CommandRefused,
+    FolderChanged,
+    FolderMissing,
+    MailboxError,
+)
 from daemon.mailbox.capabilities import read_capabilities
 from daemon.mailbox.connection import ConnectionSettings, log_in
 from daemon.mailbox.folders import read_folders
@@ -85,22 +91,36 @@ class ImapMailbox:
 
     def status(self, folder: str) -> FolderStatus:
         """STATUS (RFC 3501, 6.3.10). Raises `FolderMissing`."""
-        if self._open_selection(folder) is not None:
+        [found] = self.statuses([folder]).values()
+        if not isinstance(found, FolderStatus):
+            raise found
+        return found
+
+    def statuses(self, folders: Iterable[str]) -> dict[str, FolderStatus | MailboxError]:
+        """STATUS of each folder, or the error with which the server refused it; pipelined."""
+        wanted = list(dict.fromkeys(folders))
+        if any(self._open_selection(folder) is not None for folder in wanted):
             # STATUS of the selected folder tells what the session has seen so far (Dovecot).
             self._wire.noop()
         items = ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]
         if self._capabilities.condstore:
             items.append("HIGHESTMODSEQ")
-        answer = self._wire.status(folder, items)
-        try:
-            status = FolderStatus(
-                uid_validity=answer["UIDVALIDITY"],
-                uid_next=answer["UIDNEXT"],
-                messages=answer["MESSAGES"],
-                highest_modseq=answer.get("HIGHESTMODSEQ"),
-            )
-        except KeyError as error:
-            raise CommandRefused("The server left out what STATUS asked for.") from error
+        answers = self._wire.statuses(wanted, items)
+        return {folder: self._status(folder, answers[folder]) for folder in wanted}
+
+    def _status(
+        self, folder: str, answer: Mapping[str, int] | MailboxError
+    ) -> FolderStatus | MailboxError:
+        if isinstance(answer, MailboxError):
+            return answer
+        if not answer.keys() >= {"UIDVALIDITY", "UIDNEXT", "MESSAGES"}:
+            return CommandRefused("The server left out what STATUS asked for.")
+        status = FolderStatus(
+            uid_validity=answer["UIDVALIDITY"],
+            uid_next=answer["UIDNEXT"],
+            messages=answer["MESSAGES"],
+            highest_modseq=answer.get("HIGHESTMODSEQ"),
+        )
         self._report(folder, status.uid_validity, status.uid_next, status.messages)
         return status
 
@@ -297,9 +317,11 @@ class ImapMailbox:
         selection = self._open_selection(folder)
         if selection is None or (writable and not selection.writable):
             selection = self._wire.select(folder, writable=writable)
-        elif selection.uid_validity != uid_validity:
+        elif selection.uid_validity != uid_validity or not self._capabilities.condstore:
             # The caller may be right, and this session look at a folder of the same name that
-            # was deleted since.
+            # was deleted since. And Courier and pymap, which go by the folder's name, continue
+            # in its namesake under the old UIDVALIDITY, against RFC 3501, 2.3.1.1: UIDs would
+            # mean other mails. Servers that count changes (RFC 7162) know their folder.
             selection = self._wire.select(folder, writable=writable)
         else:
             # A session sees new messages only after a command has told it of them; without

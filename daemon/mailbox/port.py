@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from daemon.errors import MailboxError
+
 
 class SpecialUse(enum.StrEnum):
     """Folder attributes of RFC 6154, and the ones that Gmail adds."""
@@ -131,6 +133,11 @@ class Mailbox(Protocol):
 
     def status(self, folder: str) -> FolderStatus:
         """STATUS (RFC 3501, 6.3.10). Raises `FolderMissing`."""
+        ...
+
+    def statuses(self, folders: Iterable[str]) -> Mapping[str, FolderStatus | MailboxError]:
+        """`status` of each folder, or the `FolderMissing` or `CommandRefused` that it would
+        have raised. A thousand folders cost a few round trips."""
         ...
 
     def snapshot(self, folder: str) -> FolderSnapshot:

@@ -34,6 +34,13 @@ def response_code(error_text: str) -> str:
     return match[1] if match else ""
 
 
+def refusal(command: str, code: str) -> CommandRefused:
+    """The error for a tagged NO or BAD with this response code."""
+    return CommandRefused(
+        f"The server refused {command}" + (f" ({code})." if code else "."), code=code
+    )
+
+
 def is_change(line: bytes) -> bool:
     """Whether an untagged line says that messages came, went or changed."""
     return _CHANGE.match(line) is not None
@@ -48,6 +55,15 @@ def folder_errors() -> Iterator[None]:
         if error.code in _FOLDER_IS_THERE:
             raise
         raise FolderMissing("The folder does not exist or cannot be opened.") from error
+
+
+def refused_status(text: str) -> CommandRefused | FolderMissing:
+    """The error for a tagged NO to STATUS with this text, not raised: others are under way."""
+    try:
+        with folder_errors():
+            raise refusal("STATUS", response_code(text))
+    except (CommandRefused, FolderMissing) as error:
+        return error
 
 
 @contextlib.contextmanager

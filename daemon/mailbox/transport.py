@@ -22,7 +22,7 @@ from imapclient.imap_utf7 import encode as encode_utf7
 from imapclient.response_parser import parse_response
 
 from daemon.errors import CommandRefused, LoginRefused, MailboxUnreachable, TlsFailed
-from daemon.mailbox.responses import is_refusal, response_code
+from daemon.mailbox.responses import is_refusal, refusal, response_code
 from daemon.mailbox.tls import tls_failure
 
 _RETRY_LOGIN_CODES = frozenset({"UNAVAILABLE", "LIMIT", "INUSE", "SERVERBUG"})
@@ -159,10 +159,7 @@ class Transport:
             if isinstance(error, ProtocolError) or not refused:
                 self._die()
                 raise MailboxUnreachable(f"The answer to {name} cannot be read.") from error
-            code = response_code(str(error))
-            raise CommandRefused(
-                f"The server refused {name}" + (f" ({code})." if code else "."), code=code
-            ) from error
+            raise refusal(name, response_code(str(error))) from error
         except _GARBAGE as error:
             # imapclient's parser stumbles over garbage in any of these ways.
             self._die()

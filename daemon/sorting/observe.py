@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from daemon.errors import CommandRefused, FolderChanged, FolderMissing
+from daemon.errors import CommandRefused, FolderChanged, FolderMissing, MailboxError
 from daemon.mailbox.port import FolderSnapshot, FolderStatus, Mailbox, MessageIdentity
 from daemon.sorting.bursts import BurstLimits, learn_or_hold
 from daemon.sorting.folders import (
@@ -95,8 +95,10 @@ def observe(
         is_baseline = account.baseline_at is None
         folders = work.folders.of(account)
     views: list[_View] = []
+    statuses = mailbox.statuses([folder.name for folder in folders])
     for folder in folders:
-        view = _look_if_possible(store, mailbox, folder, is_baseline=is_baseline)
+        status = statuses[folder.name]
+        view = _look_if_possible(store, mailbox, folder, status, is_baseline=is_baseline)
         if view is None:
             continue
         result.scanned += 1
@@ -127,12 +129,19 @@ class _View:
 
 
 def _look_if_possible(
-    store: Store, mailbox: Mailbox, folder: Folder, *, is_baseline: bool
+    store: Store,
+    mailbox: Mailbox,
+    folder: Folder,
+    status: FolderStatus | MailboxError,
+    *,
+    is_baseline: bool,
 ) -> _View | None:
     """As `_look`. A folder that may not be opened (an ACL), or that has vanished since LIST,
     is left to a later pass; only without the inbox there is no point in going on."""
     try:
-        return _look(store, mailbox, folder, is_baseline=is_baseline)
+        if isinstance(status, MailboxError):
+            raise status
+        return _look(store, mailbox, folder, status, is_baseline=is_baseline)
     except (CommandRefused, FolderChanged, FolderMissing) as error:
         if folder.role is Role.INBOX:
             raise
@@ -140,9 +149,10 @@ def _look_if_possible(
         return None
 
 
-def _look(store: Store, mailbox: Mailbox, folder: Folder, *, is_baseline: bool) -> _View | None:
+def _look(
+    store: Store, mailbox: Mailbox, folder: Folder, status: FolderStatus, *, is_baseline: bool
+) -> _View | None:
     """Compare one folder with what is stored of it; None when nothing came or went."""
-    status = mailbox.status(folder.name)
     if not _changed(folder, status):
         return None
     watch_from = folder.watch_from_uid

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from daemon.errors import FolderMissing, InboxdError
-from daemon.mailbox.port import FolderInfo, Mailbox
+from daemon.errors import FolderMissing, InboxdError, MailboxError
+from daemon.mailbox.port import FolderInfo, FolderStatus, Mailbox
 from daemon.sorting.folders import FolderPatterns
 from daemon.store.tables import Role
 from daemon.use_cases.application import Application
@@ -110,18 +110,23 @@ def _look(
 
 def list_folders(mailbox: Mailbox, patterns: FolderPatterns) -> list[FolderCheck]:
     """All folders with their roles and sizes, the inbox first."""
-    found = [_folder(mailbox, info, patterns) for info in mailbox.folders()]
+    infos = mailbox.folders()
+    statuses = mailbox.statuses([info.name for info in infos if info.selectable])
+    found = [_folder(info, patterns, statuses.get(info.name)) for info in infos]
     order = {Role.INBOX.value: 0, Role.LABEL.value: 1, Role.NEUTRAL.value: 2}
     return sorted(found, key=lambda f: (order.get(f.role, 3), f.name))
 
 
-def _folder(mailbox: Mailbox, info: FolderInfo, patterns: FolderPatterns) -> FolderCheck:
+def _folder(
+    info: FolderInfo, patterns: FolderPatterns, status: FolderStatus | MailboxError | None
+) -> FolderCheck:
+    """A folder that may not be opened is listed too, without a size."""
     role = patterns.role(info)
     return FolderCheck(
         name=info.name,
         role=role.value if role is not None else "ignored",
         special_use=info.special_use.value if info.special_use is not None else None,
-        messages=mailbox.status(info.name).messages if info.selectable else None,
+        messages=status.messages if isinstance(status, FolderStatus) else None,
     )
 
 

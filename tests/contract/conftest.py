@@ -6,50 +6,41 @@ Every test gets an account of its own. Servers are started once, when the first 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
 
-from daemon.mailbox.connection import ConnectionSettings
-from daemon.mailbox.imap import ImapMailbox
 from daemon.mailbox.port import Mailbox
-from tests.support.dovecot import Dovecot
 from tests.support.fake_mailbox import FakeServer
 from tests.support.inventory import Inventory, read_inventory
-from tests.support.mail_user import MailUser, User
-from tests.support.pymap_server import PymapServer
+from tests.support.mail_servers import (
+    BARE,
+    KINDS,
+    RunningServers,
+    server_parameters,
+    servers,
+)
+from tests.support.mail_user import User
 
-_COMPLETE = ["fake", "dovecot", "dovecot-mdbox"]
-_MOVING = [*_COMPLETE, "dovecot-namespace", "dovecot-no-move", "fake-no-move", "pymap"]
+__all__ = ["servers"]
+
 _BARE = ["fake-bare", "dovecot-bare"]
-_BARE_HIDDEN = ("MOVE", "UIDPLUS", "IDLE", "CONDSTORE", "QRESYNC")
-
 _FAKES: dict[str, Callable[[], FakeServer]] = {
     "fake": FakeServer,
     "fake-no-move": lambda: FakeServer(hidden=("MOVE",), server_ids=None),
-    "fake-bare": lambda: FakeServer(hidden=_BARE_HIDDEN),
+    "fake-bare": lambda: FakeServer(hidden=BARE),
 }
-_ACCOUNTS = {f"user{number}": "secret" for number in range(300)}
-_DOVECOTS: dict[str, Callable[[], Dovecot]] = {
-    "dovecot": lambda: Dovecot(users=_ACCOUNTS),
-    "dovecot-mdbox": lambda: Dovecot(users=_ACCOUNTS, mailbox_format="mdbox"),
-    "dovecot-namespace": lambda: Dovecot(
-        users=_ACCOUNTS,
-        separator=".",
-        prefix="INBOX.",
-        mailbox_format="maildir++",
-        special_use=False,
-    ),
-    "dovecot-no-move": lambda: Dovecot(users=_ACCOUNTS, hidden=("MOVE",)),
-    "dovecot-bare": lambda: Dovecot(users=_ACCOUNTS, hidden=_BARE_HIDDEN),
-}
+_MOVING = [name for name in (*_FAKES, *KINDS) if name not in _BARE]
+
+_CYRUS_NAMES = "Cyrus is built with a list of characters for folder names that lacks it"
 
 LIMITS = {
     ("pymap", "test_an_impossible_folder_is_refused"): "pymap makes a folder without a name",
-    ("pymap", "test_a_folder_made_anew_is_not_taken_for_the_old_one"): (
-        "pymap looks the open folder up by name for every command: the session goes on with the "
-        "new folder under the old UIDVALIDITY, against RFC 3501, 2.3.1.1"
+    ("cyrus", "test_a_folder_can_have_this_name[quote]"): _CYRUS_NAMES,
+    ("cyrus", "test_a_folder_can_have_this_name[backslash]"): _CYRUS_NAMES,
+    ("cyrus", "test_a_folder_can_have_this_name[percent]"): _CYRUS_NAMES,
+    ("courier", "test_a_folder_can_have_this_name[plane]"): (
+        "Courier takes no characters beyond the basic plane (surrogate pairs in modified UTF-7)"
     ),
 }
 """What a server cannot do, test by test; strictly: a limit that is gone fails the suite."""
@@ -84,62 +75,25 @@ class Backend:
         return name
 
 
-class Servers:
-    """Running servers by name."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._dovecots: dict[str, tuple[Dovecot, Iterator[str]]] = {}
-        self._pymap: PymapServer | None = None
-
-    def dovecot(self, name: str) -> tuple[Dovecot, str]:
-        """A Dovecot and an account on it that no test has used."""
-        if name not in self._dovecots:
-            server = self._stack.enter_context(_DOVECOTS[name]())
-            self._dovecots[name] = server, iter(server.users)
-        server, accounts = self._dovecots[name]
-        return server, next(accounts)
-
-    def pymap(self) -> PymapServer:
-        """pymap has one account, which is emptied before each test."""
-        if self._pymap is None:
-            self._pymap = self._stack.enter_context(PymapServer())
-        return self._pymap
-
-
-@pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    """All servers of this run; they end with it."""
-    with ExitStack() as stack:
-        yield Servers(stack)
-
-
-def _parameters(names: list[str]) -> list[object]:
-    return [
-        pytest.param(name, marks=[pytest.mark.dovecot] if name in _DOVECOTS else [])
-        for name in names
-    ]
-
-
-@pytest.fixture(params=_parameters([*_MOVING, *_BARE]))
-def backend(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Backend]:
+@pytest.fixture(params=server_parameters([*_MOVING, *_BARE]))
+def backend(request: pytest.FixtureRequest, servers: RunningServers) -> Iterator[Backend]:
     """Every kind of server."""
     yield from _backend(request, servers)
 
 
-@pytest.fixture(params=_parameters(_MOVING))
-def moving_backend(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Backend]:
+@pytest.fixture(params=server_parameters(_MOVING))
+def moving_backend(request: pytest.FixtureRequest, servers: RunningServers) -> Iterator[Backend]:
     """Servers with MOVE or UIDPLUS, and with IDLE."""
     yield from _backend(request, servers)
 
 
-@pytest.fixture(params=_parameters(_BARE))
-def bare_backend(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Backend]:
+@pytest.fixture(params=server_parameters(_BARE))
+def bare_backend(request: pytest.FixtureRequest, servers: RunningServers) -> Iterator[Backend]:
     """Servers with neither MOVE nor UIDPLUS nor IDLE nor CONDSTORE."""
     yield from _backend(request, servers)
 
 
-def _backend(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Backend]:
+def _backend(request: pytest.FixtureRequest, servers: RunningServers) -> Iterator[Backend]:
     name: str = request.param
     limit = next((LIMITS[key] for key in LIMITS if key == (name, _test_name(request, name))), None)
     if limit is not None:
@@ -161,29 +115,17 @@ def _test_name(request: pytest.FixtureRequest, backend: str) -> str:
     )
 
 
-def _make_backend(name: str, servers: Servers) -> Backend:
+def _make_backend(name: str, servers: RunningServers) -> Backend:
     if name in _FAKES:
         fake = _FAKES[name]()
         return Backend(name, fake, fake.connect, fake.inventory)
-    if name in _DOVECOTS:
-        dovecot, account = servers.dovecot(name)
-        made = _real_backend(name, dovecot.port, account, dovecot.users[account])
-        if name == "dovecot-namespace":
-            made.prefix, made.delimiter = "INBOX.", "."
-        return made
-    pymap = servers.pymap()
-    made = _real_backend(name, pymap.port, pymap.user, pymap.password)
-    assert isinstance(made.user, MailUser)
-    made.user.empty()
-    return made
-
-
-def _real_backend(name: str, port: int, account: str, password: str) -> Backend:
-    host = "127.0.0.1"
-    settings = ConnectionSettings(host, port, "none", account, password, timeout=20)
+    account = servers.account(name)
+    where = account.server.host, account.server.port
     return Backend(
         name=name,
-        user=MailUser(host, port, account, password),
-        open_mailbox=lambda: ImapMailbox.connect(settings),
-        inventory=lambda: read_inventory(host, port, account, password),
+        user=account.person(),
+        open_mailbox=account.connect,
+        inventory=lambda: read_inventory(*where, account.user, account.password),
+        prefix=account.kind.prefix,
+        delimiter=account.kind.delimiter,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.errors import CommandRefused
+from daemon.errors import CommandRefused, FolderMissing
 from daemon.mailbox.port import FolderInfo, SpecialUse
 from tests.contract.conftest import Backend
 from tests.contract.mails import mail
@@ -42,6 +42,23 @@ def test_a_folder_can_have_this_name(backend: Backend, name: str) -> None:
     validity = mailbox.snapshot("INBOX").uid_validity
     mailbox.copy("INBOX", validity, mailbox.snapshot("INBOX").uids, folder)
     assert contents(backend.inventory(), folder) == [digest(mail(1))] * 2
+
+
+def test_two_spellings_of_an_umlaut_are_two_folders(backend: Backend) -> None:
+    """Composed and decomposed: whatever the server makes of them, a mail lies in the one that
+    was named."""
+    mailbox = backend.connect()
+    spellings = [backend.path("K\u00fcche"), backend.path("Ku\u0308che")]
+    for number, folder in enumerate(spellings):
+        mailbox.create(folder)
+        backend.user.append(folder, mail(number))
+    names = [found.name for found in mailbox.folders()]
+    assert set(spellings) <= set(names)
+    inventory = backend.inventory()
+    assert [contents(inventory, folder) for folder in spellings] == [
+        [digest(mail(0))],
+        [digest(mail(1))],
+    ]
 
 
 def test_a_nested_folder_is_listed_with_its_parents(backend: Backend) -> None:
@@ -109,3 +126,20 @@ def test_a_namespace_prefix_belongs_to_the_name(backend: Backend) -> None:
     folder = backend.folder("Reisen", "Rom")
     found = {info.name: info.delimiter for info in backend.connect().folders()}
     assert found[folder] == backend.delimiter
+
+
+def test_the_statuses_of_many_folders_come_together(backend: Backend) -> None:
+    """Each the same as if asked for alone; what is missing does not spoil the others."""
+    folders = [backend.folder(name) for name in ("Büro", "Kind & Kegel", "NIL", "2026")]
+    backend.user.append(folders[1], mail(1))
+    mailbox = backend.connect()
+    missing = backend.path("Fehlt")
+    mailbox.snapshot(folders[1])
+    backend.user.append(folders[1], mail(2))
+    wanted = ["INBOX", missing, *folders]
+    found = dict(mailbox.statuses(wanted))
+    assert list(found) == wanted
+    assert isinstance(found.pop(missing), FolderMissing)
+    assert found == {folder: mailbox.status(folder) for folder in ("INBOX", *folders)}
+    assert mailbox.status(folders[1]).messages == 2
+    assert mailbox.statuses([]) == {}

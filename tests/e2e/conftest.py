@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.story import Story, tell
-from tests.e2e.world import World, copy_world, new_world, start_dovecot
+from tests.e2e.world import World, copy_world, new_world, start_dovecot, world_on
 from tests.support.dovecot import Dovecot
 from tests.support.encoder_cache import real_encoder_cache
+from tests.support.mail_servers import KINDS, RunningServers, server_parameters, servers
+
+__all__ = ["servers"]
 
 NewWorld = Callable[[World, Dovecot], World]
 
@@ -41,7 +44,29 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture(scope="session")
 def story(learned: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """The main job from beginning to end, told once; tests only read it."""
-    world = copy_world(learned, learned.server, tmp_path_factory.mktemp("story"))
+    world = copy_world(learned, learned.dovecot, tmp_path_factory.mktemp("story"))
+    yield tell(world)
+    world.close()
+
+
+LOOP_SERVERS = [name for name in KINDS if name != "dovecot-bare"]
+"""Without MOVE and UIDPLUS inboxd moves nothing (see the mailbox contract)."""
+
+
+@pytest.fixture(scope="session", params=server_parameters(LOOP_SERVERS, usual=("dovecot", "pymap")))
+def told(
+    request: pytest.FixtureRequest,
+    servers: RunningServers,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Story]:
+    """The story on each server, from the first mail on."""
+    if request.param == "dovecot":
+        yield request.getfixturevalue("story")
+        return
+    account = servers.account(request.param)
+    world = world_on(account, tmp_path_factory.mktemp(request.param), real_encoder_cache())
+    world.file_archive()
+    world.learned = world.home.json("learn")
     yield tell(world)
     world.close()
 

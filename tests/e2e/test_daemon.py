@@ -79,9 +79,9 @@ def test_mail_is_sorted_as_it_comes_and_after_a_restart_of_the_server(
 
     world.deliver([first])
     world.eventually(first, "Travel")
-    world.server.stop()
+    world.dovecot.stop()
     daemon.wait_for("idle.lost")
-    world.server.start()
+    world.dovecot.start()
     world.another_client().append("INBOX", second)
     world.eventually(second, "Travel")
 

@@ -18,6 +18,7 @@ from tests.e2e.mails import FOLDERS, archive
 from tests.support.command import Home
 from tests.support.dovecot import Dovecot
 from tests.support.inventory import Inventory, StoredMessage, all_messages, digest, read_inventory
+from tests.support.mail_servers import KINDS, Kind, MailServer, ServerAccount
 from tests.support.mail_user import MailUser
 
 DEADLINE_SECONDS = 60.0
@@ -28,13 +29,22 @@ DEADLINE_SECONDS = 60.0
 class World:
     """Server, account and home belong together; every test has its own account."""
 
-    server: Dovecot
+    server: MailServer
     user: str
     home: Home
+    kind: Kind = KINDS["dovecot"]
+    """How the server spells folders. Here they are called what she calls them."""
+
     learned: Any = None
     """What `inboxd learn --json` said about the account."""
 
     people: list[MailUser] = field(default_factory=list)
+
+    @property
+    def dovecot(self) -> Dovecot:
+        """The server, when it is a Dovecot that is to be stopped or its files copied."""
+        assert isinstance(self.server, Dovecot)
+        return self.server
 
     @cached_property
     def person(self) -> MailUser:
@@ -49,12 +59,20 @@ class World:
         self.people.append(client)
         return client
 
+    def path(self, folder: str) -> str:
+        """A folder as the server spells it."""
+        return folder if folder == "INBOX" else self.kind.path(*folder.split("/"))
+
+    def plain(self, name: str) -> str:
+        """The other way round."""
+        return name.removeprefix(self.kind.prefix).replace(self.kind.delimiter, "/")
+
     def file_archive(self) -> None:
         """Make the folders and fill them, as she did over the months."""
         for folder in FOLDERS:
-            self.person.create(folder)
+            self.person.create(self.path(folder))
         for folder, date, content in archive():
-            self.person.append(folder, content, internal_date=date)
+            self.person.append(self.path(folder), content, internal_date=date)
 
     def deliver(self, mails: Iterable[bytes]) -> None:
         """New mail arrives."""
@@ -63,12 +81,12 @@ class World:
 
     def move(self, content: bytes, source: str, target: str) -> None:
         """She moves one mail."""
-        self.person.move(source, [self.uid_of(content, source)], target)
+        self.person.move(self.path(source), [self.uid_of(content, source)], self.path(target))
 
     def uid_of(self, content: bytes, folder: str) -> int:
         """The UID of a mail in a folder."""
         client = self.person._client
-        client.select_folder(folder, readonly=True)
+        client.select_folder(self.path(folder), readonly=True)
         answers = client.fetch(client.search(), ["BODY.PEEK[]"])
         found = [uid for uid, answer in answers.items() if answer[b"BODY[]"] == content]
         assert len(found) == 1, f"{len(found)} such mails in {folder}"
@@ -77,7 +95,8 @@ class World:
     def inventory(self) -> Inventory:
         """Everything that the account holds."""
         password = self.server.users[self.user]
-        return read_inventory(self.server.host, self.server.port, self.user, password)
+        found = read_inventory(self.server.host, self.server.port, self.user, password)
+        return {self.plain(name): messages for name, messages in found.items()}
 
     def mail_count(self) -> Counter[StoredMessage]:
         """All messages with flags and dates, wherever they lie."""
@@ -135,6 +154,13 @@ def new_world(server: Dovecot, root: Path, cache_dir: Path) -> World:
     return World(server, user, home)
 
 
+def world_on(account: ServerAccount, root: Path, cache_dir: Path) -> World:
+    """The same on any server."""
+    home = Home(root, cache_dir)
+    home.configure(account.server.port, account.user, account.password)
+    return World(account.server, account.user, home, account.kind)
+
+
 def copy_world(original: World, server: Dovecot, root: Path) -> World:
     """The same mail under another account, and everything that inboxd knows about it.
 
@@ -144,7 +170,7 @@ def copy_world(original: World, server: Dovecot, root: Path) -> World:
     assert original.home.cache_dir is not None
     world = new_world(server, root, original.home.cache_dir)
     world.learned = original.learned
-    source = original.server.root / "home" / original.user
+    source = original.dovecot.root / "home" / original.user
     target = server.root / "home" / world.user
     owner = target.stat()
     shutil.copytree(source, target, dirs_exist_ok=True)

@@ -326,6 +326,16 @@ class FakeMailbox:
             modseq = found.change if self.capabilities.condstore else None
             return FolderStatus(found.uid_validity, found.uid_next, len(found.messages), modseq)
 
+    def statuses(self, folders: Iterable[str]) -> dict[str, FolderStatus | MailboxError]:
+        """Numbers of each folder, or its error."""
+        found: dict[str, FolderStatus | MailboxError] = {}
+        for folder in folders:
+            try:
+                found[folder] = self.status(folder)
+            except (CommandRefused, FolderMissing) as error:
+                found[folder] = error
+        return found
+
     def snapshot(self, folder: str) -> FolderSnapshot:
         """UIDs of one folder."""
         with self._call("snapshot"):

@@ -47,6 +47,7 @@ class PymapServer:
 
     def __init__(self) -> None:
         self.port = free_port()
+        self.users = {self.user: self.password}
         self._process: subprocess.Popen[bytes] | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the server
 
