@@ -9,6 +9,7 @@
     │   └── DatabaseBroken
     ├── MailboxError           5   the server or the way to it
     │   ├── MailboxUnreachable     network, time-out, BYE: worth a retry
+    │   │   └── ProtocolViolated   answers that nobody can read, or far too much of them
     │   ├── LoginRefused           worth no retry before something changes
     │   ├── FolderMissing
     │   ├── FolderChanged          UIDVALIDITY is not what the caller believed
@@ -96,6 +97,12 @@ class MailboxError(InboxdError):
 
 class MailboxUnreachable(MailboxError):
     """Network failure, time-out or a server that closed the connection."""
+
+
+class ProtocolViolated(MailboxUnreachable):
+    """The server sent what is no IMAP, or more than was asked for; the connection is closed."""
+
+    next_step = "Ask whoever runs the mail server; inboxd tries again by itself, ever less often."
 
 
 class LoginRefused(MailboxError):

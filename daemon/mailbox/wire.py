@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -225,17 +224,9 @@ class Wire(Transport):
 
     def _buffered(self) -> bool:
         """Whether a line was read along with the last one: poll() would not tell."""
-        connection = self._client.socket()
-        own_buffer = getattr(self._imap, "_readbuf", None)
-        if own_buffer is not None:  # from Python 3.14 on imaplib does not read through `file`
-            return bool(own_buffer) or getattr(connection, "pending", int)() > 0
-        connection.setblocking(False)
-        try:
-            return bool(self._imap.file.peek(1))
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False
-        finally:
-            connection.settimeout(self._timeout)
+        # TLS decrypts a whole record at a time.
+        pending = getattr(self._client.socket(), "pending", int)()
+        return self._imap.reader().has_buffered() or pending > 0
 
 
 def _list_line(flags: Sequence[bytes], delimiter: object, raw: object) -> ListLine:
