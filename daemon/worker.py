@@ -96,6 +96,12 @@ class BackOff:
         return seconds
 
 
+def _log_unexpected(event: str, account: str, error: Exception) -> None:
+    """Where, but not what: an exception's text may hold text from a mail."""
+    where = [f"{f.filename}:{f.lineno}" for f in extract_tb(error.__traceback__)]
+    log.warning(event, account=account, kind=type(error).__name__, where=where)
+
+
 class AccountWorker:
     """Runs the passes of one account until stopped."""
 
@@ -126,10 +132,7 @@ class AccountWorker:
             except InboxdError as error:
                 self._failed(error)
             except Exception as error:  # noqa: BLE001 - one account's bug must not end others
-                # Where, but not what: an exception's text may hold text from a mail.
-                where = [f"{f.filename}:{f.lineno}" for f in extract_tb(error.__traceback__)]
-                kind = type(error).__name__
-                log.warning("worker.unexpected", account=self._name, kind=kind, where=where)
+                _log_unexpected("worker.unexpected", self._name, error)
                 self._failed(InboxdError(f"Unexpected {type(error).__name__}, see the log."))
 
     def _work(self, mailbox: Mailbox) -> None:
@@ -202,6 +205,9 @@ class IdleWatcher:
             except InboxdError as error:
                 # The worker meets the same trouble and reports it; here it only costs speed.
                 log.info("idle.lost", account=self._name, kind=type(error).__name__)
+                self._back_off.wait()
+            except Exception as error:  # noqa: BLE001 - a bug must not end the watching for good
+                _log_unexpected("idle.unexpected", self._name, error)
                 self._back_off.wait()
 
     def _watch(self, mailbox: Mailbox) -> None:

@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from imapclient import IMAPClient
 from imapclient.imap4 import IMAP4WithTimeout
@@ -36,11 +36,11 @@ class ReplyLimits:
 
     `size` bytes and `lines` in all, unsolicited responses included; no literal above `literal`
     bytes. The defaults hold for answers without message content: 50,000 folders, or the
-    expunge of 100,000 messages in another session.
+    expunge of as many messages in another session (of more, the next connection hears nothing).
     """
 
     size: int = 8 * 1024 * 1024
-    lines: int = 200_000
+    lines: int = 50_000
     literal: int = 64 * 1024
 
     def with_content(self, messages: int, bytes_each: int, literal: int) -> ReplyLimits:
@@ -132,34 +132,25 @@ class _Bounded(imaplib.IMAP4):
         return self.reader().readline()
 
 
-class _Plain(_Bounded, IMAP4WithTimeout):  # type: ignore[misc] - imapclient is untyped
+class _Plain(_Bounded, IMAP4WithTimeout):  # type: ignore[misc]  # imapclient is untyped
     """Without TLS from the first byte."""
 
 
-class _Encrypted(_Bounded, IMAP4_TLS):  # type: ignore[misc] - imapclient is untyped
+class _Encrypted(_Bounded, IMAP4_TLS):  # type: ignore[misc]  # imapclient is untyped
     """With TLS from the first byte."""
 
 
-class ImaplibConnection(Protocol):
-    """What the transport uses of it beyond imapclient."""
-
-    def reader(self) -> BoundedReader:
-        """The reader of the connection as it is now."""
-        ...
-
-
-class BoundedClient(IMAPClient):  # type: ignore[misc] - imapclient is untyped
+class BoundedClient(IMAPClient):  # type: ignore[misc]  # imapclient is untyped
     """imapclient over connections with bounds; `timeout` seconds for each wait."""
 
     def __init__(
         self, host: str, port: int, timeout: float, context: ssl.SSLContext | None
     ) -> None:
         self._seconds = timeout
-        super().__init__(
-            host, port, ssl=context is not None, ssl_context=context, timeout=timeout
-        )
+        super().__init__(host, port, ssl=context is not None, ssl_context=context, timeout=timeout)
 
     def _create_IMAP4(self) -> Any:  # noqa: N802 - imapclient's name
+        encrypted: Any = _Encrypted  # its constructor is imapclient's, which has no types
         if self.ssl:
-            return _Encrypted(self.host, self.port, self.ssl_context, self._seconds)
+            return encrypted(self.host, self.port, self.ssl_context, self._seconds)
         return _Plain(self.host, self.port, self._seconds)

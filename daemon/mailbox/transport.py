@@ -1,8 +1,8 @@
 """One IMAP connection through imapclient: dialling, login, errors, a silent log.
 
-With `bounds.py` the only module that imports imapclient. What commands are sent over the connection stands in
-`wire.py`, what they are good for in `imap.py`. Wherever the private `_imap` is used, imapclient
-has no public way (measured with 4.1).
+With `bounds.py` the only module that imports imapclient. What commands are sent over the
+connection stands in `wire.py`, what they are good for in `imap.py`. Wherever the private `_imap`
+is used, imapclient has no public way (measured with 4.1).
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ def test_an_old_database_is_brought_up_to_date_with_its_rows(tmp_path: Path) -> 
     Store.open(tmp_path).close()
     with sqlite3.connect(tmp_path / DATABASE_NAME) as raw:
         raw.execute("UPDATE alembic_version SET version_num = '0001'")
+        raw.execute("DROP TABLE reading_attempts")
         raw.execute(
             "INSERT INTO accounts (id, name, created_at) "
             "VALUES (1, 'alt', '2025-01-01 00:00:00.000000')"
