@@ -33,7 +33,7 @@ VENV_READY := $(VENV)/.ready
 PROGRAM := $(VENV)/.program-$(TORCH)
 DEVELOPMENT := $(VENV)/.development-$(TORCH)
 
-.PHONY: help install demo test dovecot check lint types imports format bench wheel docs pins clean distclean moved
+.PHONY: help install demo test fuzz dovecot check lint types imports format bench wheel docs pins clean distclean moved
 
 help: ## explain the targets
 	@echo 'Targets of inboxd:'
@@ -50,6 +50,9 @@ demo: $(PROGRAM) ## install, then show the whole loop on a sample mailbox
 test: $(DEVELOPMENT) dovecot check ## install what the tests need, check the code, run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 	$(BIN)/python tools/check_wheel.py
+
+fuzz: $(DEVELOPMENT) ## read random messages: make fuzz ARGS=600 for ten minutes
+	@$(BIN)/python -m tests.fuzz.run $(ARGS)
 
 dovecot: $(DEVELOPMENT)
 	@$(BIN)/python tools/ensure_dovecot.py

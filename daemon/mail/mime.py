@@ -90,7 +90,9 @@ def _collect(headers: Headers, body: bytes, default: str, depth: int, walk: _Wal
     content_type, parameters = parameterised(headers.raw("content-type"))
     content_type = content_type.lower() if "/" in content_type else default
     boundary = parameters.get("boundary", "")
-    if content_type.startswith("multipart/") and boundary:
+    is_divided = content_type.startswith("multipart/") and boundary
+    # With a boundary that occurs nowhere a multipart is one text, as without any.
+    if is_divided and delimiter(boundary).search(body):
         if depth == MAX_DEPTH:
             return
         inner = "message/rfc822" if content_type == "multipart/digest" else "text/plain"
@@ -103,7 +105,7 @@ def _collect(headers: Headers, body: bytes, default: str, depth: int, walk: _Wal
     name = details.get("filename") or parameters.get("name", "")
     walk.found.append(
         Part(
-            # A multipart without a boundary cannot be taken apart: read it as text.
+            # A multipart that cannot be taken apart is read as text.
             content_type="text/plain" if content_type.startswith("multipart/") else content_type,
             charset=parameters.get("charset", ""),
             encoding=one_line(decode_text(headers.raw("content-transfer-encoding"), "")).lower(),

@@ -132,6 +132,8 @@ class Transport:
             raise CommandRefused("The folder is read-only.", code="READ-ONLY") from error
         except (imaplib.IMAP4.abort, OSError) as error:
             self._die()
+            if "=> unexpected " in str(error):  # imaplib's word for what is no response at all
+                raise ProtocolViolated(f"The answer to {name} cannot be read.") from error
             raise MailboxUnreachable(
                 f"The connection to the mail server broke during {name}."
             ) from error

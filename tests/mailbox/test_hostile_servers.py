@@ -151,12 +151,18 @@ def test_silence_after_a_good_login_is_given_up() -> None:
         ImapMailbox.connect(account(server, 0.2))
 
 
-@pytest.mark.parametrize("uid", ["0", "-4", "4294967296", "18446744073709551616", "9" * 5_000])
+@pytest.mark.parametrize("uid", ["0", "4294967296", "18446744073709551616", "9" * 5_000])
 def test_impossible_uids_are_no_messages(uid: str) -> None:
     """Zero, negative, beyond 32 bits: nothing of them gets into the database."""
     replies: Replies = {"UID SEARCH": f"* SEARCH 4 {uid}\r\n{{tag}} OK"}
     with connected(replies) as mailbox, pytest.raises(MailboxError):
         SNAPSHOT(mailbox)
+
+
+def test_a_negative_uid_does_not_come_through() -> None:
+    """imapclient reads a SEARCH response as far as it consists of numbers."""
+    with connected({"UID SEARCH": "* SEARCH 4 -5\r\n{tag} OK"}) as mailbox:
+        assert mailbox.snapshot("INBOX").uids == (4,)
 
 
 @pytest.mark.parametrize("number", ["-1", "4294967296", "18446744073709551616", "x", "()", "NIL"])
