@@ -33,7 +33,7 @@ VENV_READY := $(VENV)/.ready
 PROGRAM := $(VENV)/.program-$(TORCH)
 DEVELOPMENT := $(VENV)/.development-$(TORCH)
 
-.PHONY: help install demo test test-servers dovecot servers check lint types imports security licences audit format bench wheel docs pins clean distclean moved
+.PHONY: help install demo test test-servers fuzz dovecot servers check lint types imports security licences audit format bench wheel docs pins clean distclean moved
 
 help: ## explain the targets
 	@echo 'Targets of inboxd:'
@@ -53,6 +53,9 @@ test: $(DEVELOPMENT) dovecot check ## install what the tests need, check the cod
 
 test-servers: $(DEVELOPMENT) dovecot servers ## as root: the mailbox tests on Cyrus and Courier too
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --servers all --server-report .cache/reliability/servers.jsonl tests/contract tests/servers tests/e2e/test_loop.py $(ARGS)
+
+fuzz: $(DEVELOPMENT) ## read random messages: make fuzz ARGS=600 for ten minutes
+	@$(BIN)/python -m tests.fuzz.run $(ARGS)
 
 dovecot: $(DEVELOPMENT)
 	@$(BIN)/python tools/ensure_dovecot.py

@@ -22,7 +22,7 @@ _HEADER_WINDOW = 8
 
 _MARKS = (">", "|>", ":>", "}>", "]>")
 _INITIALS = re.compile(r"[^\W\d_]{1,4}>")
-_LEADING_MARKS = re.compile(r"[\s>|]*>[\s>|]?|[^\W\d_]{1,4}>+\s?")
+_LEADING_MARKS = re.compile(r"[\s>|]{0,240}>[\s>|]?|[^\W\d_]{1,4}>+\s?")
 _UNUSUAL_MARKS = frozenset("|:}#%&]")
 
 _VERB = re.compile(

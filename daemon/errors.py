@@ -9,7 +9,8 @@
     │   └── DatabaseBroken
     ├── MailboxError           5   the server or the way to it
     │   ├── MailboxUnreachable     network, time-out, BYE: worth a retry
-    │   │   └── TlsFailed          no encryption, or nobody knows with whom; no password sent
+    │   │   ├── TlsFailed          no encryption, or nobody knows with whom; no password sent
+    │   │   └── ProtocolViolated   answers that nobody can read, or far too much of them
     │   ├── LoginRefused           worth no retry before something changes
     │   ├── FolderMissing
     │   ├── FolderChanged          UIDVALIDITY is not what the caller believed
@@ -102,6 +103,12 @@ class MailboxUnreachable(MailboxError):
 class TlsFailed(MailboxUnreachable):
     """The connection cannot be encrypted, or the server not be verified; the password was not
     sent. Retried, as certificates are renewed and networks changed."""
+
+
+class ProtocolViolated(MailboxUnreachable):
+    """The server sent what is no IMAP, or more than was asked for; the connection is closed."""
+
+    next_step = "Ask whoever runs the mail server; inboxd tries again by itself, ever less often."
 
 
 class LoginRefused(MailboxError):

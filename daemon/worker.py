@@ -201,6 +201,9 @@ class IdleWatcher:
                 # The worker meets the same trouble and reports it; here it only costs speed.
                 log.info("idle.lost", account=self._name, kind=type(error).__name__)
                 self._back_off.wait()
+            except Exception as error:  # noqa: BLE001 - a bug must not end the watching for good
+                log.warning("idle.unexpected", account=self._name, **trace(error))
+                self._back_off.wait()
 
     def _watch(self, mailbox: Mailbox) -> None:
         account = self._app.account(self._name)

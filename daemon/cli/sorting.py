@@ -68,7 +68,14 @@ def status(account: AccountOption = None, as_json: JsonOption = False) -> None:
 
 
 def _print_folders(account: AccountState) -> None:
-    for text, style in ((account.error, "red"), (account.notice, "yellow")):
+    unreadable = (
+        f"{account.unreadable} mails could not be read and stay in the inbox. See: "
+        "inboxd history --action unreadable"
+        if account.unreadable
+        else None
+    )
+    notes = ((account.error, "red"), (account.notice, "yellow"), (unreadable, "yellow"))
+    for text, style in notes:
         if text:
             console.print(f"{account.name}: {text}", style=style, markup=False)
     if account.held:

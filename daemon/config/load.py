@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -146,8 +145,8 @@ def _read_document(path: Path) -> dict[str, Any]:
 
 def _syntax_fault(path: Path, error: tomllib.TOMLDecodeError) -> ConfigFault:
     """tomllib writes "Invalid value (at line 3, column 8)"; the place goes to the front."""
-    match = re.fullmatch(r"(?P<what>.*) \(at (?P<place>.*)\)", str(error), re.DOTALL)
-    what, place = (match["what"], match["place"]) if match else (str(error), "")
+    what, found, place = str(error).rpartition(" (at ")
+    what, place = (what, place.removesuffix(")")) if found else (str(error), "")
     return ConfigFault(
         f"{path.name}, {place}" if place else path.name,
         f"is not valid TOML: {what[:1].lower()}{what[1:]}",

@@ -19,6 +19,7 @@ from classifier.mail import Mail
 from daemon.errors import FolderChanged, FolderMissing
 from daemon.mail.parse import parse
 from daemon.mailbox.port import Mailbox
+from daemon.sorting.reading import MAX_ATTEMPTS, attempt, batches
 from daemon.store import Store, UnitOfWork
 from daemon.store.tables import Account, Message, Placement, Role
 from daemon.store.tables import Example as ExampleRow
@@ -98,10 +99,9 @@ def cache_features(
     done = 0
     progress(0, total)
     for folder_name, placements in by_folder.items():
-        for start in range(0, len(placements), BATCH):
+        for batch in batches(store, placements, BATCH):
             if stopped():
                 return done
-            batch = placements[start : start + BATCH]
             done += _cache_batch(store, mailbox, folder_name, batch, source)
             progress(done, total)
     return done
@@ -119,7 +119,8 @@ def _without_features(
         ids = [example.message_id for example in work.examples.usable(account)]
         ids += _unfiled(work, account, unfiled - len(ids))
         missing = work.features.missing(fingerprint, ids)
-        for message_id in sorted(missing):
+        tried = work.attempts.counts(missing)
+        for message_id in sorted(m for m in missing if tried.get(m, 0) < MAX_ATTEMPTS):
             placements = work.placements.of_message(message_id)
             if placements:
                 by_folder.setdefault(placements[0].folder.name, []).append(placements[0])
@@ -142,16 +143,17 @@ def _cache_batch(
     source: FeatureSource,
 ) -> int:
     message_ids = {p.uid: p.message_id for p in batch}
+    uid_validity = batch[0].uid_validity
     try:
-        fetched = list(
-            mailbox.fetch(folder_name, batch[0].uid_validity, message_ids, source.max_bytes)
-        )
+        with attempt(store, set(message_ids.values())) as read:
+            fetched = mailbox.fetch(folder_name, uid_validity, message_ids, source.max_bytes)
+            mails = {message_ids[m.identity.uid]: parse(m.content) for m in fetched}
+            features = dict(zip(mails, source.featurize(list(mails.values())), strict=True))
+            read.update(features)
     except (FolderMissing, FolderChanged) as error:
         # Renamed or renumbered a moment ago: the next observation puts it right.
         log.warning("learn.folder_changed", mails=len(batch), error=type(error).__name__)
         return 0
-    mails = {message_ids[m.identity.uid]: parse(m.content) for m in fetched}
-    features = dict(zip(mails, source.featurize(list(mails.values())), strict=True))
     with store.write() as work:
         work.features.put(source.fingerprint, features)
         for message_id, mail in mails.items():

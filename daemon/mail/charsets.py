@@ -15,6 +15,10 @@ _NO_CHARSETS = frozenset(
 _CARELESS = frozenset({"ascii", "iso8859-1", "cp1252", "iso8859-15"})
 
 
+_FEW = 5
+"""So many characters of another than ASCII must fit for each that does not."""
+
+
 def decode_text(data: bytes, charset: str) -> str:
     """Text of `data`, whose declared `charset` may be wrong, unknown or absent ("").
 
@@ -30,6 +34,11 @@ def decode_text(data: bytes, charset: str) -> str:
         text = _strict(data, name)
         if text is not None:
             return text
+    # One broken byte must not turn a whole text into "Ã¤Ã¶Ã¼".
+    for name in candidates:
+        text = _mostly(data, name)
+        if text is not None:
+            return text
     return data.decode("cp1252", "replace")
 
 
@@ -40,6 +49,16 @@ def _known(charset: str) -> str | None:
     except (LookupError, ValueError):
         return None
     return None if name in _NO_CHARSETS else name
+
+
+def _mostly(data: bytes, name: str) -> str | None:
+    """Text with U+FFFD for what does not fit, None unless most of what is not ASCII fits."""
+    try:
+        text = codecs.getincrementaldecoder(name)("replace").decode(data, final=False)
+    except (ValueError, LookupError):
+        return None
+    unusual = len(text) - len(text.encode("ascii", "ignore"))
+    return text if text.count("\ufffd") * _FEW <= unusual else None
 
 
 def _strict(data: bytes, name: str) -> str | None:

@@ -26,7 +26,8 @@ _MAX_ADDRESSES = 100
 _MAX_FIELDS = 1_000
 
 _FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]*:")
-_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+# Some senders forget the empty line before the first delimiter of a multipart.
+_END_OF_HEADER = re.compile(rb"\r?\n(?:\r?\n|(?=--[^:\r\n]{1,72}\r?\n))")
 _FOLD = re.compile(r"[\s\x00-\x1f\x7f]+")
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,64})\?([bBqQ])\?([^?\s]{0,4096})\?=")
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,998})>")
@@ -60,7 +61,7 @@ def split_message(content: bytes) -> tuple[bytes, bytes]:
     """Header block and body, parted at the first empty line; no body gives b""."""
     if content.startswith((b"\r\n", b"\n")):
         return b"", content.lstrip(b"\r\n")
-    match = _BLANK_LINE.search(content)
+    match = _END_OF_HEADER.search(content)
     if match is None:
         return content, b""
     return content[: match.start()], content[match.end() :]

@@ -55,6 +55,10 @@ _SIGNED = re.compile(
     rf"\s{{0,8}}(?:i\. ?[AV]\. )?({_WORD}(?: (?:{_WORD}|[A-Z]\.)){{0,3}})[,.]?\s{{0,8}}"
 )
 _LETTERS = re.compile(_WORD)
+_RUN = re.compile(r"(?<![\w\[])\w[\w'’-]*+")
+_JOINT = re.compile(r"(['’-])")
+_MOST_PARTS = 3
+"""Words of `_WORD` that hyphens or apostrophes may join to one name."""
 _SIGNATURE_LINES = 2
 """Lines below a closing in which a name may stand."""
 
@@ -168,10 +172,30 @@ def _named(match: re.Match[str], found: set[str]) -> str:
 
 
 def _without_words(text: str, names: set[str]) -> str:
-    """`text` without these words, runs of them as one."""
+    """`text` without these words, runs of them as one.
+
+    By looking words up, not by one pattern made of all names: a text of nothing but greetings
+    would cost its length times their number.
+    """
     wanted = {name for name in names if len(name) > 2}
     if not wanted:
         return text
-    listed = "|".join(map(re.escape, sorted(wanted, key=lambda name: (-len(name), name))))
-    text = re.sub(rf"(?<![\w\[])(?:{listed})(?![\w\]])", NAME, text)
+    text = _RUN.sub(lambda match: _masked_run(match, wanted), text)
     return text.replace(f"{NAME} {NAME}", NAME)
+
+
+def _masked_run(match: re.Match[str], wanted: set[str]) -> str:
+    """One word, or several joined by hyphens, with the longest names in it replaced."""
+    if match.string[match.end() : match.end() + 1] == "]":  # [NAME] and its like stay
+        return match[0]
+    parts = _JOINT.split(match[0])  # words at even places, joints at odd ones
+    shown: list[str] = []
+    position = 0
+    while position < len(parts):
+        ends = range(min(position + 2 * _MOST_PARTS - 1, len(parts)), position, -2)
+        longest = next((end for end in ends if "".join(parts[position:end]) in wanted), None)
+        end = longest if longest is not None else position + 1
+        shown += [NAME] if longest is not None else parts[position:end]
+        shown += parts[end : end + 1]
+        position = end + 1
+    return "".join(shown)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+from classifier.html import MAX_CHARACTERS as MAX_HTML
 from classifier.mail import Address, Mail
+from classifier.text import MAX_PLAIN
 from daemon.mail.charsets import decode_text
 from daemon.mail.headers import (
     Headers,
@@ -39,8 +42,8 @@ def parse(content: bytes) -> Mail:
     block, body = split_message(content[:MAX_CONTENT_BYTES])
     headers = Headers(block)
     parts = leaves(headers, body)
-    plain = "\n".join(part.text() for part in parts if _is_text(part, "text/plain"))
-    html = "\n".join(part.text() for part in parts if _is_text(part, "text/html"))
+    plain = _text_of(parts, "text/plain", MAX_PLAIN)
+    html = _text_of(parts, "text/html", MAX_HTML)
     if not plain.strip() and not html.strip():
         plain = "\n".join(filter(None, map(_substitute, parts)))
     return Mail(
@@ -48,7 +51,7 @@ def parse(content: bytes) -> Mail:
         sender=_sender(headers),
         recipients=addresses(headers.raw_all("to") + headers.raw_all("cc")),
         list_id=_list_id(headers),
-        plain=plain,
+        plain=plain[:MAX_PLAIN],
         html=html,
         attachments=tuple(filter(None, map(_attachment_name, parts)))[:_MAX_ATTACHMENTS],
         date=date(headers.raw("date")),
@@ -56,6 +59,17 @@ def parse(content: bytes) -> Mail:
         references=references(headers),
         automation=_automation(headers),
     )
+
+
+def _text_of(parts: Iterable[Part], content_type: str, limit: int) -> str:
+    """The texts of this type, one below the other, cut at `limit` characters."""
+    texts: list[str] = []
+    length = 0
+    for part in parts:
+        if length <= limit and _is_text(part, content_type):
+            texts.append(part.text())
+            length += len(texts[-1]) + 1
+    return "\n".join(texts)[:limit]
 
 
 def _is_text(part: Part, content_type: str) -> bool:

@@ -13,6 +13,9 @@ from daemon.mailbox.wire import ListLine
 
 _log = structlog.get_logger(__name__)
 
+MAX_NAME = 1_000
+"""Characters; Dovecot allows 255 on each level, others fewer."""
+
 _SPECIAL_USES = {use.value.lower(): use for use in SpecialUse}
 _NOT_SELECTABLE = frozenset({"\\noselect", "\\nonexistent"})
 _FALLBACK_NAMES = {
@@ -56,6 +59,8 @@ def _unusable(line: ListLine) -> str:
         return "name is not valid modified UTF-7"
     if not line.name:
         return "name is empty"
+    if len(line.name) > MAX_NAME:
+        return "name is too long"
     if any(unicodedata.category(char) == "Cc" for char in line.name):
         return "name holds control characters"
     return ""

@@ -18,6 +18,9 @@ FINGERPRINT_BODY_BYTES = 2_048
 
 IDENTITY_FIELDS = ("message-id", "date", "from", "subject", "in-reply-to", "references")
 _FINGERPRINT_FIELDS = ("message-id", "date", "from", "subject")
+_MAX_SERVER_ID = 255
+_MAX_SIZE = 2**63 - 1
+"""RFC822.SIZE is below 2^32 or, with RFC 9051, 2^63; the database holds no larger number."""
 _NO_DATE = datetime.fromtimestamp(0, UTC)
 
 FetchRow = Mapping[bytes, object]
@@ -70,7 +73,7 @@ def identity_from(uid: int, row: FetchRow, server_id_item: str | None) -> Messag
         server_id=_server_id(row, server_id_item),
         body_start=section(row, b"BODY[TEXT") or b"",
         internal_date=_internal_date(row.get(b"INTERNALDATE")),
-        size=size,
+        size=min(size, _MAX_SIZE),
     )
 
 
@@ -111,7 +114,8 @@ def _server_id(row: FetchRow, item: str | None) -> str | None:
     if isinstance(value, tuple) and value:  # EMAILID comes in parentheses (RFC 8474)
         value = value[0]
     if isinstance(value, bytes):
-        return value.decode("ascii", "replace") or None
+        # RFC 8474 allows 255 characters; what is longer is no id, and would fill the database.
+        return value.decode("ascii", "replace") or None if len(value) <= _MAX_SERVER_ID else None
     return str(value) if isinstance(value, int) else None
 
 

@@ -36,7 +36,7 @@ from daemon.mailbox.port import (
     RawMessage,
     Uids,
 )
-from daemon.mailbox.wire import Selection, Wire
+from daemon.mailbox.wire import ContentLimits, Selection, Wire
 
 _log = structlog.get_logger(__name__)
 
@@ -49,8 +49,17 @@ FETCH_CHUNK = 50
 MAX_HEADER_BYTES = 262_144
 """A longer header block is cut: it is an attack, not a header."""
 
+MAX_IDENTITY_BYTES = 65_536
+"""The same for the few fields by which a message is recognised."""
+
+FETCH_BYTES = 16 * 1024 * 1024
+"""So much may lie in memory of one FETCH with bodies (one message at least)."""
+
 _SEARCH_WINDOW = 90_000
 """UIDs in one SEARCH response: imaplib gives up on lines over 1,000,000 bytes."""
+
+_MAX_SEARCHES = 500
+"""For one folder: beyond 45 million UIDs the windows grow, since there are many gaps."""
 
 _IDLE_RENEWAL_SECONDS = 540.0
 """RFC 2177 asks for less than 29 minutes; routers forget a silent connection after ten."""
@@ -166,11 +175,13 @@ class ImapMailbox:
         self._open(folder, uid_validity)
         item = self._capabilities.server_id
         items = ["INTERNALDATE", "RFC822.SIZE"]
-        items.append(f"BODY.PEEK[HEADER.FIELDS ({' '.join(IDENTITY_FIELDS).upper()})]")
+        fields = " ".join(IDENTITY_FIELDS).upper()
+        items.append(f"BODY.PEEK[HEADER.FIELDS ({fields})]<0.{MAX_IDENTITY_BYTES}>")
         items.append(item or f"BODY.PEEK[TEXT]<0.{FINGERPRINT_BODY_BYTES}>")
+        content = ContentLimits(MAX_IDENTITY_BYTES, FINGERPRINT_BODY_BYTES)
         found: list[MessageIdentity] = []
         for chunk in _chunks(wanted, UID_CHUNK):
-            rows = self._wire.fetch(chunk, items)
+            rows = self._wire.fetch(chunk, items, content)
             identities = (identity_from(uid, rows[uid], item) for uid in chunk if uid in rows)
             found.extend(identity for identity in identities if identity is not None)
         return found
@@ -197,9 +208,11 @@ class ImapMailbox:
         body = max(max_bytes, FINGERPRINT_BODY_BYTES) + 1
         items = ["INTERNALDATE", "RFC822.SIZE", f"BODY.PEEK[HEADER]<0.{MAX_HEADER_BYTES + 1}>"]
         items += [f"BODY.PEEK[TEXT]<0.{body}>", *([item] if item else [])]
-        for chunk in _chunks(wanted, FETCH_CHUNK):
+        content = ContentLimits(MAX_HEADER_BYTES + 1, body)
+        at_once = max(1, min(FETCH_CHUNK, FETCH_BYTES // (content.header + content.body)))
+        for chunk in _chunks(wanted, at_once):
             self._open(folder, uid_validity)
-            rows = self._wire.fetch(chunk, items)
+            rows = self._wire.fetch(chunk, items, content)
             for uid in chunk:
                 row = rows.pop(uid, {})
                 message = raw_message_from(uid, row, item, max_bytes, MAX_HEADER_BYTES)
@@ -217,8 +230,10 @@ class ImapMailbox:
             return self._wire.search("UNDELETED")
         # Never "low:*": beyond UIDNEXT that is the last message, whatever its UID.
         found: list[int] = []
-        for low in range(1, uid_next, _SEARCH_WINDOW):
-            found += self._wire.search("UID", f"{low}:{low + _SEARCH_WINDOW - 1}", "UNDELETED")
+        # A server may have used up millions of UIDs, or say so.
+        window = max(_SEARCH_WINDOW, uid_next // _MAX_SEARCHES)
+        for low in range(1, uid_next, window):
+            found += self._wire.search("UID", f"{low}:{low + window - 1}", "UNDELETED")
         return found
 
     # Changing ------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """One IMAP connection through imapclient: dialling, login, errors, a silent log.
 
-The only module that imports imapclient. What commands are sent over the connection stands in
-`wire.py`, what they are good for in `imap.py`. Wherever the private `_imap` is used, imapclient
-has no public way (measured with 4.1).
+With `bounds.py` the only module that imports imapclient. What commands are sent over the
+connection stands in `wire.py`, what they are good for in `imap.py`. Wherever the private `_imap`
+is used, imapclient has no public way (measured with 4.1).
 """
 
 from __future__ import annotations
@@ -15,19 +15,26 @@ import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
-from imapclient import IMAPClient
 from imapclient.exceptions import ProtocolError
 from imapclient.imap_utf7 import decode as decode_utf7
 from imapclient.imap_utf7 import encode as encode_utf7
 from imapclient.response_parser import parse_response
 
-from daemon.errors import CommandRefused, LoginRefused, MailboxUnreachable, TlsFailed
+from daemon.errors import (
+    CommandRefused,
+    LoginRefused,
+    MailboxUnreachable,
+    ProtocolViolated,
+    TlsFailed,
+)
+from daemon.mailbox.bounds import BoundedClient, ReplyLimits
 from daemon.mailbox.responses import is_refusal, refusal, response_code
 from daemon.mailbox.tls import tls_failure
 
 _RETRY_LOGIN_CODES = frozenset({"UNAVAILABLE", "LIMIT", "INUSE", "SERVERBUG"})
 _GARBAGE = (ProtocolError, ValueError, TypeError, KeyError, IndexError, RecursionError)
 _LOGOUT_SECONDS = 5.0
+_NO_CONTENT = ReplyLimits()
 
 
 class Transport:
@@ -52,9 +59,7 @@ class Transport:
         """Connect and read the greeting; TLS from the first byte when there is a `context`."""
         _silence_imapclient()
         try:
-            client = IMAPClient(
-                host, port, ssl=context is not None, ssl_context=context, timeout=timeout
-            )
+            client = BoundedClient(host, port, timeout, context)
         except ssl.SSLError as error:
             raise tls_failure(error, host) from error
         except (OSError, imaplib.IMAP4.error, *_GARBAGE) as error:
@@ -138,11 +143,13 @@ class Transport:
     # For commands ---------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _command(self, name: str) -> Iterator[None]:
-        """One command: nothing stale before it, only errors of ours after it."""
+    def _command(self, name: str, limits: ReplyLimits = _NO_CONTENT) -> Iterator[None]:
+        """One command: nothing stale before it, only errors of ours after it, and an answer
+        within `limits`."""
         if self._dead:
             raise MailboxUnreachable("The connection to the mail server is closed.")
         self._forget_answers()
+        self._imap.reader().expect(limits)
         try:
             yield
         except imaplib.IMAP4.readonly as error:
@@ -150,6 +157,8 @@ class Transport:
             raise CommandRefused("The folder is read-only.", code="READ-ONLY") from error
         except (imaplib.IMAP4.abort, OSError) as error:
             self._die()
+            if "=> unexpected " in str(error):  # imaplib's word for what is no response at all
+                raise ProtocolViolated(f"The answer to {name} cannot be read.") from error
             raise MailboxUnreachable(
                 f"The connection to the mail server broke during {name}."
             ) from error
@@ -158,12 +167,12 @@ class Transport:
             refused = name == "LOGIN" or is_refusal(str(error))
             if isinstance(error, ProtocolError) or not refused:
                 self._die()
-                raise MailboxUnreachable(f"The answer to {name} cannot be read.") from error
+                raise ProtocolViolated(f"The answer to {name} cannot be read.") from error
             raise refusal(name, response_code(str(error))) from error
         except _GARBAGE as error:
             # imapclient's parser stumbles over garbage in any of these ways.
             self._die()
-            raise MailboxUnreachable(f"The answer to {name} cannot be read.") from error
+            raise ProtocolViolated(f"The answer to {name} cannot be read.") from error
         except BaseException:
             # Ctrl-C, or an error in the caller's `stopped`: the answer to this command would
             # be taken for that of the next one.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import select
-import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from daemon.errors import CommandRefused, FolderMissing, MailboxUnreachable
+from daemon.errors import CommandRefused, FolderMissing, MailboxUnreachable, ProtocolViolated
+from daemon.mailbox.bounds import ReplyLimits
 from daemon.mailbox.identity import FetchRow
 from daemon.mailbox.responses import (
     copied_uids,
@@ -22,6 +22,10 @@ from daemon.mailbox.transport import Transport, decode_name, encode_name, parsed
 
 _DELETED = b"\\Deleted"
 _STOP_CHECK_SECONDS = 0.5
+_MAX_NUMBER = 2**32 - 1
+"""UIDs, UIDVALIDITY and counts are 32-bit numbers (RFC 3501, section 9)."""
+_MAX_MODSEQ = 2**63 - 1
+"""RFC 7162, section 7. The database holds no larger number either."""
 
 PIPELINE = 100
 """Commands on the way at once: some 10 kB, which no buffer between client and server fills."""
@@ -47,6 +51,20 @@ class Selection:
     messages: int
     deletable: bool
     """PERMANENTFLAGS holds \\Deleted (or was not sent, which means the same)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContentLimits:
+    """How many bytes of header and of body are asked for of each message in a FETCH."""
+
+    header: int
+    body: int
+
+    def for_messages(self, count: int) -> ReplyLimits:
+        """What the whole answer may cost: no literal is larger than what was asked for."""
+        return ReplyLimits().with_content(
+            count, self.header + self.body, max(self.header, self.body)
+        )
 
 
 class Wire(Transport):
@@ -87,9 +105,9 @@ class Wire(Transport):
             self.selection = Selection(
                 folder=folder,
                 writable=writable,
-                uid_validity=int(answer[b"UIDVALIDITY"]),
-                uid_next=None if uid_next is None else int(uid_next),
-                messages=int(answer[b"EXISTS"]),
+                uid_validity=_number(answer[b"UIDVALIDITY"]),
+                uid_next=None if uid_next is None else _number(uid_next),
+                messages=_number(answer[b"EXISTS"]),
                 deletable=flags is None or _DELETED in flags,
             )
         return self.selection
@@ -101,7 +119,7 @@ class Wire(Transport):
         """
         with folder_errors(), self._command("STATUS"):
             answer = self._client.folder_status(encode_name(folder), items)
-            return {text_of(name).upper(): int(value) for name, value in answer.items()}
+            return _status_numbers(answer)
 
     def statuses(
         self, folders: Sequence[str], items: Sequence[str]
@@ -152,21 +170,28 @@ class Wire(Transport):
     def search(self, *criteria: str) -> list[int]:
         """UID SEARCH; the UIDs in ascending order."""
         with self._command("SEARCH"):
-            return sorted(self._client.search(list(criteria)))
+            return sorted(_number(uid, first=1) for uid in self._client.search(list(criteria)))
 
-    def fetch(self, uids: Sequence[int], items: Sequence[str]) -> dict[int, FetchRow]:
-        """UID FETCH; UIDs that do not exist are missing in the answer."""
+    def fetch(
+        self, uids: Sequence[int], items: Sequence[str], content: ContentLimits
+    ) -> dict[int, FetchRow]:
+        """UID FETCH; UIDs that do not exist are missing in the answer.
+
+        Raises `ProtocolViolated` when the server sends more than `content` allows.
+        """
         try:
-            return self._fetch(uids, items)
+            return self._fetch(uids, items, content)
         except CommandRefused as error:
             if error.code != "EXPUNGEISSUED":
                 raise
         # Some of them were expunged by another session (RFC 5530): let go of them, ask again.
         self.noop()
-        return self._fetch(uids, items)
+        return self._fetch(uids, items, content)
 
-    def _fetch(self, uids: Sequence[int], items: Sequence[str]) -> dict[int, FetchRow]:
-        with self._command("FETCH"):
+    def _fetch(
+        self, uids: Sequence[int], items: Sequence[str], content: ContentLimits
+    ) -> dict[int, FetchRow]:
+        with self._command("FETCH", content.for_messages(len(uids))):
             rows: dict[int, FetchRow] = self._client.fetch(uids, items)
             return rows
 
@@ -236,6 +261,7 @@ class Wire(Transport):
             lines = self._lines_until_continuation(tag)
             if not lines:
                 self._poll(time.monotonic() + seconds, stopped)
+            self._imap.reader().expect(ReplyLimits())  # the waiting does not count
             self._imap.send(b"DONE\r\n")
             while not self._imap.tagged_commands[tag]:
                 lines.append(self._imap._get_response() or b"")  # noqa: SLF001
@@ -263,17 +289,24 @@ class Wire(Transport):
 
     def _buffered(self) -> bool:
         """Whether a line was read along with the last one: poll() would not tell."""
-        connection = self._client.socket()
-        own_buffer = getattr(self._imap, "_readbuf", None)
-        if own_buffer is not None:  # from Python 3.14 on imaplib does not read through `file`
-            return bool(own_buffer) or getattr(connection, "pending", int)() > 0
-        connection.setblocking(False)
-        try:
-            return bool(self._imap.file.peek(1))
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return False
-        finally:
-            connection.settimeout(self._timeout)
+        # TLS decrypts a whole record at a time.
+        pending = getattr(self._client.socket(), "pending", int)()
+        return self._imap.reader().has_buffered() or pending > 0
+
+
+def _number(value: object, last: int = _MAX_NUMBER, first: int = 0) -> int:
+    """A number that the server sent. Raises `ProtocolViolated` outside of its bounds."""
+    if not isinstance(value, int) or not first <= value <= last:
+        raise ProtocolViolated("The mail server sent a number that cannot be.")
+    return value
+
+
+def _status_numbers(answer: Mapping[object, object]) -> dict[str, int]:
+    numbers = {text_of(name).upper(): value for name, value in answer.items()}
+    return {
+        name: _number(value, _MAX_MODSEQ if name == "HIGHESTMODSEQ" else _MAX_NUMBER)
+        for name, value in numbers.items()
+    }
 
 
 def _status_lines(data: Sequence[object]) -> dict[str, dict[str, int]]:
@@ -283,10 +316,8 @@ def _status_lines(data: Sequence[object]) -> dict[str, dict[str, int]]:
     for raw, pairs in zip(items[::2], items[1::2], strict=True):
         name = decode_name(raw)
         if name is not None:
-            numbers = {
-                text_of(key).upper(): int(n) for key, n in zip(pairs[::2], pairs[1::2], strict=True)
-            }
-            found["INBOX" if name.upper() == "INBOX" else name] = numbers
+            numbers = dict(zip(pairs[::2], pairs[1::2], strict=True))
+            found["INBOX" if name.upper() == "INBOX" else name] = _status_numbers(numbers)
     return found
 
 

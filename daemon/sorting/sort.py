@@ -8,11 +8,13 @@ from datetime import datetime
 
 import structlog
 
+from classifier.mail import Mail
 from daemon.config.settings import Mode
 from daemon.mail.parse import parse
-from daemon.mailbox.port import FolderStatus, Mailbox, RawMessage
+from daemon.mailbox.port import FolderStatus, Mailbox
 from daemon.sorting.judge import Judge, Verdict
 from daemon.sorting.mover import IMPOSSIBLE, Clock, MoveRequest, execute, look_at_targets, plan
+from daemon.sorting.reading import attempt, batches, hopeless
 from daemon.sorting.threads import parent_folder
 from daemon.store import Store
 from daemon.store.tables import (
@@ -29,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 BATCH = 32
 """Mails per round: small enough that the first are moved while the rest wait."""
+
+UNREADABLE = "It could not be read, and is left in the inbox."
 
 KEEP_RANKED = 5
 """How many of the probable folders are stored with a decision."""
@@ -72,11 +76,10 @@ def sort_new_mail(
     is possible between any two without half-done work.
     """
     result = Sorted()
-    waiting = _waiting(store, account_name)
-    for start in range(0, len(waiting), BATCH):
+    waiting = _without_unreadable(store, account_name, judge, result, clock())
+    for round_ in batches(store, waiting, BATCH):
         if stopped():
             break
-        round_ = waiting[start : start + BATCH]
         planned = _decide_round(
             store, mailbox, account_name, judge, settings, round_, result, clock()
         )
@@ -105,6 +108,44 @@ def _waiting(store: Store, account_name: str) -> list[Placement]:
     return list({p.message_id: p for p in reversed(placements)}.values())[::-1]
 
 
+def _without_unreadable(
+    store: Store, account_name: str, judge: Judge, result: Sorted, now: datetime
+) -> list[Placement]:
+    """What is to be judged; mail that was tried often enough is decided on unread."""
+    waiting = _waiting(store, account_name)
+    given_up = hopeless(store, [p.message_id for p in waiting])
+    if not given_up:
+        return waiting
+    with store.write() as work:
+        account = work.accounts.get_or_create(account_name, now)
+        for placement in work.placements.by_ids(
+            [p.id for p in waiting if p.message_id in given_up]
+        ):
+            work.decisions.add(_unreadable(account, placement, judge.version, now))
+            result.seen += 1
+            result.count(Action.UNREADABLE)
+        work.commit()
+    log.warning("sort.unreadable", account=account_name, mails=len(given_up))
+    return [p for p in waiting if p.message_id not in given_up]
+
+
+def _unreadable(
+    account: Account, placement: Placement, model_version: str, now: datetime
+) -> Decision:
+    return Decision(
+        account_id=account.id,
+        message=placement.message,
+        folder=None,
+        probability=None,
+        threshold=None,
+        ranked=[],
+        action=Action.UNREADABLE,
+        reason=UNREADABLE,
+        model_version=model_version,
+        decided_at=now,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """One mail and the verdict on it; `sent_at` and `features` are set when they are new."""
@@ -126,9 +167,10 @@ def _judge(
     """Fetch, encode and judge one round; mail that vanished meanwhile is left out."""
     with store.read() as work:
         cached = work.features.get(judge.fingerprint, [p.message_id for p in waiting])
-    content = _fetch(mailbox, waiting, max_bytes, set(cached))
-    mails = {p.message_id: parse(content[p.uid].content) for p in waiting if p.uid in content}
-    fresh = dict(zip(mails, judge.features(list(mails.values())), strict=True))
+    with attempt(store, {p.message_id for p in waiting} - cached.keys()) as read:
+        mails = _fetch(mailbox, waiting, max_bytes, set(cached))
+        fresh = dict(zip(mails, judge.features(list(mails.values())), strict=True))
+        read.update(fresh)
     features = {**cached, **fresh}
     readable = [p for p in waiting if p.message_id in features]
     with store.read() as work:
@@ -207,13 +249,14 @@ def _stay_if_impossible(
 
 def _fetch(
     mailbox: Mailbox, waiting: Sequence[Placement], max_bytes: int, cached: set[int]
-) -> dict[int, RawMessage]:
-    """Content of the mails without cached features, by UID. Mail that vanished is left out."""
-    wanted = [p.uid for p in waiting if p.message_id not in cached]
+) -> dict[int, Mail]:
+    """The mails without cached features, by message id. Mail that vanished is left out."""
+    wanted = {p.uid: p.message_id for p in waiting if p.message_id not in cached}
     if not wanted:
         return {}
     folder, uid_validity = waiting[0].folder.name, waiting[0].uid_validity
-    return {m.identity.uid: m for m in mailbox.fetch(folder, uid_validity, wanted, max_bytes)}
+    fetched = mailbox.fetch(folder, uid_validity, wanted, max_bytes)
+    return {wanted[m.identity.uid]: parse(m.content) for m in fetched}
 
 
 def _decision(

@@ -381,6 +381,18 @@ class Example(Base):
     folder: Mapped[Folder | None] = relationship()
 
 
+class ReadingAttempt(Base):
+    """A message whose reading was begun and has not ended well; see `daemon/sorting/reading.py`."""
+
+    __tablename__ = "reading_attempts"
+
+    message_id: Mapped[int] = mapped_column(
+        ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
+    )
+    count: Mapped[int]
+    last_at: Mapped[datetime]
+
+
 class FeatureRow(Base):
     """Cached features of one message under the fingerprint of encoder and preparation."""
 

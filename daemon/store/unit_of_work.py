@@ -17,6 +17,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from daemon.errors import DatabaseBroken, StateError
+from daemon.store.attempts import ReadingAttempts
 from daemon.store.engine import open_engine
 from daemon.store.history import Corrections, Decisions, Moves
 from daemon.store.knowledge import Examples, FeatureCache, Models
@@ -38,6 +39,7 @@ class UnitOfWork:
         self.messages = Messages(self._session)
         self.placements = Placements(self._session)
         self.decisions = Decisions(self._session)
+        self.attempts = ReadingAttempts(self._session)
         self.moves = Moves(self._session)
         self.corrections = Corrections(self._session)
         self.examples = Examples(self._session)

@@ -32,9 +32,10 @@ class AccountState:
 
     `state`: "new" (never looked at), "paused", "failing" (the last pass ended in `error`),
     "untrained" (no model) or "ready". `sorted` counts mails that inboxd moved and that were
-    not undone, `left` those it judged and left in the inbox, `corrections` the moves by people
-    that taught something, `overruled` the moves of inboxd that people changed, `held` the moves
-    that came in a burst and are not learned from until they are confirmed (`inboxd held`).
+    not undone, `left` those it left in the inbox, `unreadable` those among them that it could not
+    read, `corrections` the moves by people that taught something, `overruled` the moves of inboxd
+    that people changed, `held` the moves that came in a burst and are not learned from until they
+    are confirmed (`inboxd held`).
     """
 
     name: str
@@ -42,6 +43,7 @@ class AccountState:
     mode: str
     sorted: int
     left: int
+    unreadable: int
     undone: int
     corrections: int
     overruled: int
@@ -75,7 +77,7 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
     account = work.accounts.get(name)
     model = app.engine.account(name).current()
     if account is None:
-        return AccountState(name, "new", mode, 0, 0, 0, 0, 0, 0, model, None, None, None, ())
+        return AccountState(name, "new", mode, 0, 0, 0, 0, 0, 0, 0, model, None, None, None, ())
     counts = work.decisions.counts(account)
     return AccountState(
         name=name,
@@ -83,6 +85,7 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
         mode=mode,
         sorted=counts.get(Action.MOVED, 0),
         left=sum(counts.get(action, 0) for action in LEFT_ACTIONS),
+        unreadable=counts.get(Action.UNREADABLE, 0),
         undone=counts.get(Action.UNDONE, 0),
         corrections=work.corrections.count_teaching(account),
         overruled=work.corrections.count_overruling(account),

@@ -12,7 +12,9 @@ import contextlib
 import re
 import socket
 import threading
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -22,7 +24,17 @@ HANG_UP = "<hang up>"
 SILENCE = "<silence>"
 """As a reply: the server says nothing and keeps the connection open."""
 
-_DEFAULTS = {
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """As a reply: `start`, then `again` for ever, with `pause` seconds in between."""
+
+    start: str
+    again: str
+    pause: float = 0.0
+
+
+_DEFAULTS: dict[str, str] = {
     "CAPABILITY": "* CAPABILITY IMAP4rev1 AUTH=PLAIN MOVE UIDPLUS IDLE OBJECTID\r\n{tag} OK",
     "AUTHENTICATE": "+ \r\n",
     "<line>": "{tag} OK logged in",
@@ -40,23 +52,27 @@ _DEFAULTS = {
     "IDLE": "+ idling\r\n",
     "DONE": "{tag} OK done",
 }
+Reply = str | Flood
 _COMMAND = re.compile(r"(?P<tag>\S+) (?P<name>(?:UID )?\w+)(?P<rest>.*)", re.DOTALL)
 
 
 class ScriptedServer:
     """Serves one connection after the other; `replies` maps a command's name to its answer.
 
-    A list of answers is used up from the front, its last one stays. `{tag}` becomes the
-    command's tag. Commands without an answer get BAD.
+    A `Flood` never ends. A list of answers is used up from the front, its last one stays. `{tag}`
+    becomes the command's tag. Commands without an answer get BAD.
     """
 
     host = "127.0.0.1"
 
     def __init__(
-        self, replies: Mapping[str, str | list[str]] | None = None, *, greeting: str = "* OK hi"
+        self,
+        replies: Mapping[str, Reply | list[str]] | None = None,
+        *,
+        greeting: Reply = "* OK hi",
     ) -> None:
-        given = {
-            name: [text] if isinstance(text, str) else list(text)
+        given: dict[str, list[Reply]] = {
+            name: list(text) if isinstance(text, list) else [text]
             for name, text in {**_DEFAULTS, **(replies or {})}.items()
         }
         self._replies = given
@@ -121,14 +137,19 @@ class ScriptedServer:
                 if not self._send(connection, self._reply(name)):
                     return
 
-    def _reply(self, name: str) -> str:
+    def _reply(self, name: str) -> Reply:
         answers = self._replies.get(name, ["{tag} BAD unknown"])
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Flood):
+            return answer
         # A tagged response always has a text (RFC 3501, 7.1), and imaplib insists on it.
         return re.sub(r"\{tag\} OK$", "{tag} OK done", answer).replace("{tag}", self._tag)
 
-    def _send(self, connection: socket.socket, reply: str) -> bool:
+    def _send(self, connection: socket.socket, reply: Reply) -> bool:
         """Send a reply; False when the connection is to be closed."""
+        if isinstance(reply, Flood):
+            self._flood(connection, reply)
+            return False
         if reply == SILENCE:
             return True
         text = reply.removesuffix(HANG_UP)
@@ -136,3 +157,13 @@ class ScriptedServer:
             ending = "" if text.endswith("\r\n") or text != reply else "\r\n"
             connection.sendall((text + ending).encode("utf-8", "surrogateescape"))
         return text == reply
+
+    def _flood(self, connection: socket.socket, flood: Flood) -> None:
+        """Until the client has had enough: then sending fails."""
+        start = flood.start.replace("{tag}", self._tag)
+        connection.sendall(start.encode("utf-8", "surrogateescape"))
+        again = flood.again.encode("utf-8", "surrogateescape")
+        block = again if flood.pause else again * (1 + 65_536 // len(again))
+        while True:
+            connection.sendall(block)
+            time.sleep(flood.pause)
