@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.context import AccountOption, JsonOption, application, one_account
-from daemon.cli.learning import progress_bar
 from daemon.cli.output import console, percent, print_json, table, when
+from daemon.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from daemon.use_cases.example_files import Imported
