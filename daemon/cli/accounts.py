@@ -42,6 +42,7 @@ def init(
     state_dir: Annotated[Path | None, typer.Option(help="Where inboxd keeps its data.")] = None,
     output: Annotated[Path | None, typer.Option(help="The configuration file to write.")] = None,
     force: Annotated[bool, typer.Option(help="Replace an existing configuration.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Set up an account: asks, logs in, lists the folders, writes a commented config.toml."""
     from daemon.bootstrap import open_mailbox  # noqa: PLC0415

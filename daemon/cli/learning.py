@@ -39,6 +39,10 @@ def register(cli: typer.Typer) -> None:
     models.command("list", epilog="Example: inboxd models list --json")(list_)
     models.command("show", epilog="Example: inboxd models show")(show)
     models.command("rollback", epilog="Example: inboxd models rollback --account private")(rollback)
+    models.command(
+        "export",
+        epilog="Examples: inboxd models export ./my-model · inboxd models export ./my-model --onnx",
+    )(export)
     cli.add_typer(models, name="models")
 
 
@@ -222,6 +226,47 @@ def rollback(account: AccountOption = None) -> None:
         name = one_account(app, account)
         version = roll_back(app, name)
     console.print(f"{name}: model {version} is in use again", markup=False)
+
+
+def export(
+    directory: Annotated[Path, typer.Argument(help="Where to; must not exist yet.")],
+    version: Annotated[str | None, typer.Option(help="Default: the one in use.")] = None,
+    account: AccountOption = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Also an ONNX graph; needs the extra onnx.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model with its encoder to a directory that plain transformers code can load.
+
+    The directory explains itself in README.md. It is made from your mail: keep it to yourself.
+    """
+    from daemon.use_cases.export import export_model  # noqa: PLC0415
+
+    with application() as app, progress_bar(quiet=as_json) as progress:
+        found = export_model(
+            app,
+            one_account(app, account),
+            directory,
+            version=version,
+            onnx=onnx,
+            progress=lambda done, total: progress("export", done, total),
+        )
+    if as_json:
+        print_json(found)
+        return
+    console.print(
+        f"Model {found.version} of {found.account} written to {found.directory} "
+        f"({found.bytes / 1e6:.0f} MB)",
+        markup=False,
+    )
+    if found.onnx is not None:
+        console.print(
+            f"model.onnx gives the same logits on {found.onnx.mails} mails: largest difference "
+            f"{found.onnx.largest_difference:.1e} (allowed {found.onnx.tolerance:.0e})",
+            markup=False,
+        )
+    console.print("How to use it stands in its README.md.")
 
 
 def classify(
