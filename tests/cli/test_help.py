@@ -12,7 +12,7 @@ from tests.support.command import Home
 
 COMMANDS = (
     "init", "check", "learn", "run", "demo", "status", "history", "why", "undo", "train",
-    "classify", "pause", "resume", "models", "examples", "replay",
+    "classify", "pause", "resume", "models", "examples", "replay", "tune",
 )  # fmt: skip
 
 HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler")
@@ -50,7 +50,9 @@ def test_help_names_every_command_and_every_exit_code(bare_home: Home) -> None:
     assert "7 not found" in shown
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "models list", "models show", "models rollback"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "models list", "models show", "models rollback", "models export"]
+)
 def test_every_command_has_help_with_an_example(bare_home: Home, command: str) -> None:
     """An example says more than a synopsis."""
     shown = bare_home.ok(*command.split(), "--help")
