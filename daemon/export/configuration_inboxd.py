@@ -8,7 +8,7 @@ from typing import Any
 from classifier.model import MailClassifierConfig
 
 
-class InboxdConfig(MailClassifierConfig):
+class InboxdConfig(MailClassifierConfig):  # type: ignore[no-untyped-call]  # transformers
     """As `MailClassifierConfig`; plain JSON values only.
 
     `encoder_config` is the encoder's own config.json, `prefix` stands before every text,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from classifier.encoder.encode import Encoder
 from classifier.features import Features
@@ -24,7 +24,9 @@ class InboxdForMail(MailClassifier):
     def __init__(self, config: InboxdConfig) -> None:
         super().__init__(config)
         encoder = AutoConfig.for_model(**config.encoder_config)
-        self.encoder = AutoModel.from_config(encoder, add_pooling_layer=False)
+        make = AutoModel.from_config
+        module = make(encoder, add_pooling_layer=False)  # type: ignore[no-untyped-call]
+        self.encoder: PreTrainedModel = module
         self.post_init()  # type: ignore[no-untyped-call]  # transformers; again, for the encoder
 
     def bag(self, features: Sequence[Features]) -> dict[str, Tensor]:

@@ -6,12 +6,13 @@ bag of sparse features in, calibrated logits out.
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,6 @@ def _exported(graph: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
         {0: batch, 1: tokens}, {0: batch, 1: tokens},
         {0: features}, {0: features}, {0: batch + 1}, {0: batch},
     )  # fmt: skip
-    buffer = io.BytesIO()
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     try:
@@ -145,13 +145,15 @@ def _exported(graph: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
                 input_names=list(INPUTS), output_names=["logits"], verbose=False,
             )  # fmt: skip
             assert program is not None  # always with dynamo=True
-            program.save(buffer)
+            with TemporaryDirectory(prefix="inboxd-onnx-") as directory:
+                path = Path(directory) / "model.onnx"
+                program.save(path)
+                return path.read_bytes()
     except Exception as error:
         raise GraphDiffers(f"torch cannot export it ({type(error).__name__})") from error
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-    return buffer.getvalue()
 
 
 def _difference(content: bytes, graph: nn.Module, inputs: tuple[Tensor, ...]) -> float:

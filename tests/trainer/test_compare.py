@@ -9,13 +9,13 @@ import pytest
 
 from classifier.decision import Decision, FolderThreshold, Prediction, decide
 from classifier.features import Features
+from classifier.space import BlockWeights
 from tests.trainer.mailboxes import mailbox, names_of
 from trainer.compare import Learn, compare
 from trainer.errors import ModelNotTrainable
 from trainer.evaluate import learn_split
 from trainer.examples import TimeSplit, time_split
 from trainer.fit import FitSettings
-from trainer.head import BlockWeights
 
 MAILS = mailbox(300, noise=0.05)
 
