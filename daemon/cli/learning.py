@@ -153,7 +153,7 @@ def train(
         ),
     ] = None,
     split: Annotated[
-        Split, typer.Option(help="With --compare: what to test on; random flatters.")
+        Split, typer.Option(help="With --compare: what to test on, the newest mail.")
     ] = Split.TIME,
     as_json: JsonOption = False,
 ) -> None:

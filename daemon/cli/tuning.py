@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from daemon.cli.context import AccountOption, JsonOption, application, one_account
-from daemon.cli.output import console, errors, percent, print_json, table
+from daemon.cli.output import console, percent, print_json, table
 from daemon.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ class Split(enum.StrEnum):
     """How mail is parted into training, validation and test."""
 
     TIME = "time"
-    RANDOM = "random"
 
 
 def register(cli: typer.Typer) -> None:
@@ -40,11 +39,6 @@ def run_compare(
     """`inboxd train --compare`."""
     from daemon.use_cases.compare import compare_files  # noqa: PLC0415 - numpy
 
-    if split is Split.RANDOM:
-        errors.print(
-            "A random split flatters: mail of the same thread or week stands on both sides.",
-            style="yellow",
-        )
     with application() as app, progress_bar(quiet=as_json) as progress:
         results = [
             compare_files(
@@ -67,8 +61,7 @@ def _print_compared(result: Compared) -> None:
     for letter, file, changed in zip("AB", result.files, result.changed, strict=True):
         told = ", ".join(f"{key} = {value}" for key, value in changed.items())
         console.print(f"{letter}  {file}: {told or 'as configured'}", markup=False)
-    part = "the newest" if result.split == "time" else "randomly chosen"
-    title = f"{result.account}: {result.result.mails} mails ({part}), learnt from {{}} others"
+    title = f"{result.account}: the newest {result.result.mails} mails, learnt from {{}} others"
     print_comparison(title, result.result, ("A", "B"))
 
 

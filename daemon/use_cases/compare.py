@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True, slots=True)
 class Compared:
     """The outcome for one account. `files` are the names of the two files, `changed` what each
-    changes of the configuration (dotted key to value), `split` "time" or "random"."""
+    changes of the configuration (dotted key to value), `split` one of `SPLITS`."""
 
     account: str
     files: tuple[str, str]
