@@ -149,7 +149,7 @@ from pathlib import Path
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 directory = sys.argv[1]  # this directory
-tokenizer = AutoTokenizer.from_pretrained(directory)
+tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
 model = AutoModelForSequenceClassification.from_pretrained(directory, trust_remote_code=True)
 
 for path in sys.argv[2:]:  # message files (.eml)

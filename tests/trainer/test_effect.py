@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.trainer.mailboxes import mailbox, names_of
 from trainer.effect import effect
-from trainer.quality import judge
+from trainer.quality import QualitySettings, judge
 from trainer.replay import ReplaySettings
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -24,7 +24,8 @@ def test_leaving_wrong_labels_out_leaves_fewer_mails_to_move() -> None:
         replace(one, label=f"folder-{random.integers(0, 4)}") if number % 5 == 0 else one
         for number, one in enumerate(clean)
     ]
-    report = judge(spoilt, names_of(clean), NOW)
+    eager = QualitySettings(clear_own=0.4, clear_margin=0.2)
+    report = judge(spoilt, names_of(clean), NOW, eager)
     seen: list[tuple[int, int]] = []
 
     found = effect(spoilt, report, QUICK, lambda done, total: seen.append((done, total)))
