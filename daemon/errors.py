@@ -2,6 +2,7 @@
 
     InboxdError                    exit code, next step for the user
     ├── ConfigError            2   all faults of a configuration at once
+    ├── ExtraMissing           2   the command needs a package that is not installed
     ├── SecretMissing          3   no password found; names the places looked at
     ├── StateError             4   state directory: locked, newer database, not writable
     │   ├── AlreadyRunning
@@ -57,6 +58,20 @@ class ConfigError(InboxdError):
     def __init__(self, message: str, faults: tuple[ConfigFault, ...] = ()) -> None:
         super().__init__(message)
         self.faults = faults
+
+
+class ExtraMissing(InboxdError):
+    """What the user wants needs packages that only some people need."""
+
+    exit_code = 2
+
+    def __init__(self, wanted: str, extra: str) -> None:
+        """`wanted` begins the sentence: "inboxd tune"; `extra` is one of pyproject.toml."""
+        super().__init__(
+            f"{wanted} needs packages that are not installed (the extra {extra!r}).",
+            next_step=f'Run: pip install "inboxd[{extra}]" (in a checkout: '
+            f'pip install --constraint constraints.txt --editable ".[{extra}]")',
+        )
 
 
 class SecretMissing(InboxdError):

@@ -11,6 +11,13 @@ from datetime import datetime
 from classifier.model import MailClassifier
 from trainer.evaluate import Figure, Report
 from trainer.fit import FitReport, FitSettings
+from trainer.hub_card import (
+    encoder_section,
+    ethics_section,
+    front_matter,
+    head_only_use,
+    split_section,
+)
 
 
 def model_card(
@@ -23,13 +30,18 @@ def model_card(
 ) -> str:
     """Markdown. `evaluation`: of the same settings on a split by time, if it was made."""
     sections = [
+        front_matter(model, report, evaluation),
         _head(created),
+        head_only_use(),
         _data(report),
+        split_section(evaluation),
+        encoder_section(model),
         _method(model, report, settings),
         _prequential(report),
         _evaluation(evaluation) if evaluation else "",
         _folders(model, report),
         _limits(report),
+        ethics_section(),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -37,8 +49,7 @@ def model_card(
 def _head(created: datetime) -> str:
     return (
         "# A head that files mail\n\n"
-        f"Made {created:%Y-%m-%d %H:%M %Z} from one account's own mail, for that account only.\n"
-        "Read it with `classifier.artifact.load_model`; the encoder is not in this directory."
+        f"Made {created:%Y-%m-%d %H:%M %Z} from one account's own mail, for that account only."
     )
 
 

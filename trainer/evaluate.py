@@ -17,7 +17,13 @@ from classifier.decision import Prediction, decide
 from classifier.labels import LabelSet
 from classifier.model import MailClassifier
 from trainer.calibration import Past
-from trainer.examples import Example, in_time_order, parent_labels, time_split
+from trainer.examples import (
+    Example,
+    TimeSplit,
+    in_time_order,
+    parent_labels,
+    time_split,
+)
 from trainer.fit import FitSettings, Goal, assemble, count_by_label, tune
 from trainer.head import Head
 from trainer.metrics import (
@@ -121,12 +127,29 @@ def evaluate_over_time(
     Threads and near-duplicates that cross a border are left out of the later part. Raises
     `ModelNotTrainable`, and `ValueError` when the test part is empty.
     """
-    chosen = settings or FitSettings()
     split = time_split(examples)
-    head = Head(in_time_order(split.train), chosen.ridge_lambda, chosen.blocks)
-    goal = Goal(target_precision, {}, chosen.thresholds)
+    model = learn_split(
+        split, label_names, settings or FitSettings(), target_precision=target_precision
+    )
+    known = [*split.train, *split.calibrate]
+    parents = parent_labels([*known, *split.test])[len(known) :]
+    predictions = model.predict([one.features for one in split.test], parents)
+    return evaluate(predictions, [one.label for one in split.test], model, split.straddling)
+
+
+def learn_split(
+    split: TimeSplit,
+    label_names: Mapping[str, str],
+    settings: FitSettings,
+    *,
+    target_precision: float,
+) -> MailClassifier:
+    """A model of the training part, calibrated on the part after it; the test part is not
+    looked at. Raises `ModelNotTrainable`."""
+    head = Head(in_time_order(split.train), settings.ridge_lambda, settings.blocks)
+    goal = Goal(target_precision, {}, settings.thresholds)
     tuned = tune(_past(head, split.calibrate), head.labels, count_by_label(split.train), goal)
-    model = assemble(
+    return assemble(
         head.weights(),
         LabelSet.of(tuple(head.labels), label_names),
         tuned,
@@ -134,10 +157,6 @@ def evaluate_over_time(
         featurizer_fingerprint="",
         training={},
     )
-    known = [*split.train, *split.calibrate]
-    parents = parent_labels([*known, *split.test])[len(known) :]
-    predictions = model.predict([one.features for one in split.test], parents)
-    return evaluate(predictions, [one.label for one in split.test], model, split.straddling)
 
 
 def _past(head: Head, examples: Sequence[Example]) -> Past:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,8 @@ from daemon.cli.context import OPTIONS, AccountOption, JsonOption, application
 from daemon.cli.output import console, errors, print_json, table
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from daemon.config.secrets import Secret
     from daemon.config.settings import AccountSettings
     from daemon.use_cases.check import AccountCheck, FolderCheck
@@ -19,7 +23,9 @@ if TYPE_CHECKING:
 
 def register(cli: typer.Typer) -> None:
     """Add this module's commands."""
-    cli.command("init", epilog="Example: inboxd init --host imap.example.org")(init)
+    cli.command(
+        "init", epilog="Examples: inboxd init --host imap.example.org · inboxd init --json"
+    )(init)
     cli.command("check", epilog="Example: inboxd check --json")(check)
     cli.command("pause", epilog="Example: inboxd pause --account private")(pause)
     cli.command("resume", epilog="Example: inboxd resume")(resume)
@@ -42,6 +48,7 @@ def init(
     state_dir: Annotated[Path | None, typer.Option(help="Where inboxd keeps its data.")] = None,
     output: Annotated[Path | None, typer.Option(help="The configuration file to write.")] = None,
     force: Annotated[bool, typer.Option(help="Replace an existing configuration.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Set up an account: asks, logs in, lists the folders, writes a commented config.toml."""
     from daemon.bootstrap import open_mailbox  # noqa: PLC0415
@@ -51,10 +58,13 @@ def init(
     path = output or OPTIONS.config or user_config_path()
     if path.exists() and not force:
         raise typer.BadParameter(f"{path} exists. Name another with --output, or add --force.")
+    # With --json standard output is one document: questions and remarks go elsewhere.
+    ask = partial(typer.prompt, err=as_json)
+    remarks = errors if as_json else console
     answers: dict[str, object] = {
-        "host": host or typer.prompt("IMAP server (for example imap.example.org)"),
+        "host": host or ask("IMAP server (for example imap.example.org)"),
         "tls": tls,
-        "username": username or typer.prompt("User name (often the whole mail address)"),
+        "username": username or ask("User name (often the whole mail address)"),
         "mode": mode,
     }
     if port is not None:
@@ -64,42 +74,51 @@ def init(
     if password_file is not None:
         answers["password_file"] = password_file.absolute()
     account = _account(answers)
-    password = _password(name, account)
-    console.print(f"Connecting to {account.host}:{account.port} …", markup=False)
+    password = _password(name, account, ask)
+    remarks.print(f"Connecting to {account.host}:{account.port} …", markup=False)
     found = probe(open_mailbox, account, password)
-    _print_folders(name, found.folders)
-    if not create_folder and _may_ask_for_folders(found.folders) and (asked := _ask_for_folders()):
+    if not as_json:
+        _print_folders(name, found.folders)
+    may_ask = not create_folder and _may_ask_for_folders(found.folders)
+    if may_ask and (asked := _ask_for_folders(ask, remarks)):
         answers["folders"] = {"descriptions": asked}
         account = _account(answers)
     if account.folders.descriptions:
         create_folders(open_mailbox, account, password, account.folders.descriptions)
-        console.print(f"Folders: {', '.join(account.folders.descriptions)}", markup=False)
+        remarks.print(f"Folders: {', '.join(account.folders.descriptions)}", markup=False)
     if password_file is None:
-        account = _account({**answers, **_keep_password(name, password, path.absolute().parent)})
+        kept = _keep_password(name, password, path.absolute().parent, remarks)
+        account = _account({**answers, **kept})
     write_config(path, name, account, state_dir=state_dir, force=force)
+    if as_json:
+        created = list(account.folders.descriptions)
+        print_json({"config": path, "account": name, "probe": found, "created_folders": created})
+        return
     console.print(f"Wrote {path}. Read it, then run:", markup=False)
     for command in ("inboxd check", "inboxd learn", "inboxd run"):
         console.print(f"  {command}")
 
 
-def _password(name: str, account: AccountSettings) -> Secret:
+def _password(name: str, account: AccountSettings, ask: Callable[..., str]) -> Secret:
     """From the file that was named, else asked for."""
     from daemon.config.secrets import Secret, find_password  # noqa: PLC0415
 
     if account.password_file is not None:
         return find_password(name, account)
-    return Secret(typer.prompt("Password", hide_input=True))
+    return Secret(ask("Password", hide_input=True))
 
 
-def _keep_password(name: str, password: Secret, directory: Path) -> dict[str, object]:
+def _keep_password(
+    name: str, password: Secret, directory: Path, remarks: Console
+) -> dict[str, object]:
     """Keep it, say where, and return what the configuration has to know of that."""
     from daemon.use_cases.init import keep_password  # noqa: PLC0415
 
     kept = keep_password(name, password, directory)
     if kept is None:
-        console.print("The password is in the keyring.")
+        remarks.print("The password is in the keyring.")
         return {}
-    console.print(f"No usable keyring: the password is in {kept} (mode 0600).", markup=False)
+    remarks.print(f"No usable keyring: the password is in {kept} (mode 0600).", markup=False)
     return {"password_file": kept}
 
 
@@ -115,12 +134,12 @@ def _may_ask_for_folders(folders: tuple[FolderCheck, ...]) -> bool:
     return sys.stdin.isatty() and not any(folder.role == "label" for folder in folders)
 
 
-def _ask_for_folders() -> dict[str, str]:
+def _ask_for_folders(ask: Callable[..., str], remarks: Console) -> dict[str, str]:
     """Folders and sentences until an empty answer."""
-    console.print("There is no folder to sort into yet. Name those you want; Enter ends.")
+    remarks.print("There is no folder to sort into yet. Name those you want; Enter ends.")
     found: dict[str, str] = {}
-    while name := typer.prompt("Folder", default="", show_default=False).strip():
-        found[name] = typer.prompt(f"What mail belongs into {name}? One sentence")
+    while name := ask("Folder", default="", show_default=False).strip():
+        found[name] = ask(f"What mail belongs into {name}? One sentence")
     return found
 
 

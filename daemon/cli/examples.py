@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daemon.cli.context import AccountOption, JsonOption, application, one_account
-from daemon.cli.learning import progress_bar
 from daemon.cli.output import console, percent, print_json, table, when
+from daemon.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from daemon.use_cases.example_files import Imported
     from daemon.use_cases.examples import Changed, CheckedAccount, CheckedExample
+    from trainer.effect import Effect
 
 examples = typer.Typer(
     help="Anchor points: judge what was taught, exclude or relabel it, take it elsewhere.",
@@ -34,7 +35,9 @@ LIMITS = (
 
 def register(cli: typer.Typer) -> None:
     """Add this module's commands."""
-    examples.command("check", epilog="Example: inboxd examples check --account private")(check)
+    examples.command(
+        "check", epilog="Examples: inboxd examples check · inboxd examples check --effect"
+    )(check)
     examples.command("list", epilog="Example: inboxd examples list --folder Reisen")(list_)
     examples.command("exclude", epilog="Example: inboxd examples exclude 17 23")(exclude)
     examples.command("relabel", epilog="Example: inboxd examples relabel 17 Reisen")(relabel)
@@ -49,18 +52,31 @@ def register(cli: typer.Typer) -> None:
 def check(
     account: AccountOption = None,
     limit: Annotated[int, typer.Option(min=0, help="How many examples to show.")] = 30,
+    effect: Annotated[
+        bool, typer.Option("--effect", help="Replay the mail with and without the bad ones.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Judge the examples: copies, contradictions, probable mislabels, one-sided folders."""
     from daemon.use_cases.examples import check_examples  # noqa: PLC0415
 
-    with application() as app:
-        results = [check_examples(app, name) for name in app.names(account)]
+    with application() as app, progress_bar(quiet=as_json or not effect) as progress:
+        results = [
+            check_examples(
+                app,
+                name,
+                replayed=effect,
+                progress=lambda done, total: progress("replay", done, total),
+            )
+            for name in app.names(account)
+        ]
     if as_json:
         print_json(results)
         return
     for result in results:
         _print_checked(result, limit)
+        if effect:
+            _print_effect(result.effect)
 
 
 def _print_checked(result: CheckedAccount, limit: int) -> None:
@@ -85,6 +101,26 @@ def _print_checked(result: CheckedAccount, limit: int) -> None:
     console.print(told, markup=False)
     for reason in result.reasons:
         console.print(f"  {reason.sentence}", markup=False)
+
+
+def _print_effect(effect: Effect | None) -> None:
+    if effect is None:
+        console.print("No example is called bad, so there is nothing to replay without.")
+        return
+    rows = {
+        "as it is": effect.as_it_is,
+        f"without the {effect.bad} bad ones": effect.without,
+        f"{effect.relabelled} of them with the better folder": effect.with_better,
+    }
+    table(
+        f"To move by hand, of {effect.mails} mails that are not called bad",
+        ("examples", "#each filed", "#only sure ones filed", "#fewer, each filed", "#95 %"),
+        [
+            (name, each.manual_moves_forced, each.manual_moves, f"{each.fewer:+d}",
+             f"{each.low:+.0f} to {each.high:+.0f}")
+            for name, each in rows.items()
+        ],
+    )  # fmt: skip
 
 
 def _print_doubtful(shown: list[CheckedExample], total: int) -> None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from daemon.cli.context import AccountOption, JsonOption, application, one_account
-from daemon.cli.output import console, errors, percent, print_json, table, when
+from daemon.cli.output import console, percent, print_json, table, when
+from daemon.cli.progress import progress_bar
+from daemon.cli.tuning import Split, run_compare
 
 if TYPE_CHECKING:
     from daemon.learning.refit import Refit
     from daemon.use_cases.classify import Classification
-    from daemon.use_cases.learn import Learned, Progress
+    from daemon.use_cases.learn import Learned
 
 models = typer.Typer(
     help="The models of an account: list them, look at one, go back.",
@@ -24,55 +25,25 @@ models = typer.Typer(
     no_args_is_help=True,
 )
 
-STAGES = {
-    "inventory": "Looking into the folders",
-    "encode": "Reading mail with BERT",
-    "train": "Learning and evaluating",
-    "replay": "Living through it again",
-    "baselines": "The same for the baselines",
-}
-
 
 def register(cli: typer.Typer) -> None:
     """Add this module's commands."""
     cli.command("learn", epilog="Example: inboxd learn --account private --newest 200")(learn)
-    cli.command("train", epilog="Example: inboxd train")(train)
+    cli.command(
+        "train",
+        epilog="Examples: inboxd train · inboxd train --compare mild.toml strict.toml",
+    )(train)
     cli.command("classify", epilog="Examples: inboxd classify mail.eml · inboxd classify - < mail")(
         classify
     )
     models.command("list", epilog="Example: inboxd models list --json")(list_)
     models.command("show", epilog="Example: inboxd models show")(show)
     models.command("rollback", epilog="Example: inboxd models rollback --account private")(rollback)
+    models.command(
+        "export",
+        epilog="Examples: inboxd models export ./my-model · inboxd models export ./my-model --onnx",
+    )(export)
     cli.add_typer(models, name="models")
-
-
-@contextmanager
-def progress_bar(*, quiet: bool) -> Iterator[Progress]:
-    """A progress bar on standard error; with `quiet` none."""
-    from rich.progress import (  # noqa: PLC0415 - only for long work
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=errors, disable=quiet) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(STAGES[stage])
-            bar.update(tasks[stage], completed=done, total=total)
-
-        yield report
 
 
 def learn(
@@ -171,8 +142,25 @@ def _print_autonomy(report: Mapping[str, Any], names: Mapping[str, str]) -> None
     )
 
 
-def train(account: AccountOption = None, as_json: JsonOption = False) -> None:
+def train(
+    account: AccountOption = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="A.toml B.toml",
+            help="Compare two sets of [model] and [training] settings on the mail that was read; "
+            "trains nothing for use.",
+        ),
+    ] = None,
+    split: Annotated[
+        Split, typer.Option(help="With --compare: what to test on, the newest mail.")
+    ] = Split.TIME,
+    as_json: JsonOption = False,
+) -> None:
     """Re-fit the model now from everything you taught so far."""
+    if compare is not None:
+        run_compare(account, compare, split, as_json=as_json)
+        return
     from daemon.use_cases.learn import train as run_train  # noqa: PLC0415
 
     with application() as app:
@@ -238,6 +226,47 @@ def rollback(account: AccountOption = None) -> None:
         name = one_account(app, account)
         version = roll_back(app, name)
     console.print(f"{name}: model {version} is in use again", markup=False)
+
+
+def export(
+    directory: Annotated[Path, typer.Argument(help="Where to; must not exist yet.")],
+    version: Annotated[str | None, typer.Option(help="Default: the one in use.")] = None,
+    account: AccountOption = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Also an ONNX graph; needs the extra onnx.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model with its encoder to a directory that plain transformers code can load.
+
+    The directory explains itself in README.md. It is made from your mail: keep it to yourself.
+    """
+    from daemon.use_cases.export import export_model  # noqa: PLC0415
+
+    with application() as app, progress_bar(quiet=as_json) as progress:
+        found = export_model(
+            app,
+            one_account(app, account),
+            directory,
+            version=version,
+            onnx=onnx,
+            progress=lambda done, total: progress("export", done, total),
+        )
+    if as_json:
+        print_json(found)
+        return
+    console.print(
+        f"Model {found.version} of {found.account} written to {found.directory} "
+        f"({found.bytes / 1e6:.0f} MB)",
+        markup=False,
+    )
+    if found.onnx is not None:
+        console.print(
+            f"model.onnx gives the same logits on {found.onnx.mails} mails: largest difference "
+            f"{found.onnx.largest_difference:.1e} (allowed {found.onnx.tolerance:.0e})",
+            markup=False,
+        )
+    console.print("How to use it stands in its README.md.")
 
 
 def classify(

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import accounts, examples, held, learning, replaying, running, sorting
+from daemon.cli import accounts, examples, held, learning, replaying, running, sorting, tuning
 from daemon.cli.context import OPTIONS
 from daemon.cli.output import errors
 from daemon.errors import ConfigError, InboxdError
@@ -76,6 +76,7 @@ learning.register(cli)
 replaying.register(cli)
 running.register(cli)
 sorting.register(cli)
+tuning.register(cli)
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from daemon.cli.context import AccountOption, application, engine_without_account, one_account
-from daemon.cli.learning import progress_bar
 from daemon.cli.output import console, percent, plain, table
+from daemon.cli.progress import progress_bar
 from daemon.errors import InboxdError
 
 if TYPE_CHECKING:

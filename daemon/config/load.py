@@ -44,14 +44,14 @@ def load_config(path: Path | None = None) -> Config:
     Raises `ConfigError` with every fault, each with its mend.
     """
     found = find_config(path)
-    document = _read_document(found) if found is not None else {}
+    document = read_document(found) if found is not None else {}
     environment = read_environment(Settings, os.environ, document)
     known = {name: table for name, table in document.items() if name in Settings.model_fields}
     faults = [unknown_key(Settings, (name,)) for name in document if name not in known]
     faults += environment.faults
     settings = _validated(known, environment, faults)
     if settings is None or faults:
-        raise _error(found, faults)
+        raise config_error(found, faults)
     base = found.parent if found is not None else Path.cwd()
     return Config(_with_absolute_paths(settings, base.absolute()), found)
 
@@ -64,7 +64,7 @@ def read_account(answers: Mapping[str, Any]) -> AccountSettings:
     try:
         return AccountSettings(**answers)
     except ValidationError as error:
-        raise _error(None, faults_of(AccountSettings, error, {})) from error
+        raise config_error(None, faults_of(AccountSettings, error, {})) from error
 
 
 def find_config(path: Path | None = None) -> Path | None:
@@ -84,7 +84,7 @@ def find_config(path: Path | None = None) -> Path | None:
                 f"there is no file {chosen}",
                 "Write the path of a configuration, or make one with: inboxd init",
             )
-            raise _error(None, [fault])
+            raise config_error(None, [fault])
         return chosen
     for place in default_places():
         if _exists(place):
@@ -125,7 +125,8 @@ def _expand_home(path: Path) -> Path:
         return path
 
 
-def _read_document(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file. Raises `ConfigError`."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -135,12 +136,12 @@ def _read_document(path: Path) -> dict[str, Any]:
             f"cannot be read: {reason}",
             "Name a file that the user who runs inboxd may read.",
         )
-        raise _error(path, [fault]) from error
+        raise config_error(path, [fault]) from error
     except UnicodeDecodeError as error:
         fault = ConfigFault(str(path), "is not UTF-8 text", "Save the file as UTF-8.")
-        raise _error(path, [fault]) from error
+        raise config_error(path, [fault]) from error
     except tomllib.TOMLDecodeError as error:
-        raise _error(path, [_syntax_fault(path, error)]) from error
+        raise config_error(path, [_syntax_fault(path, error)]) from error
 
 
 def _syntax_fault(path: Path, error: tomllib.TOMLDecodeError) -> ConfigFault:
@@ -194,7 +195,8 @@ def _encoder(encoder: str, base: Path) -> str:
     return encoder
 
 
-def _error(path: Path | None, faults: list[ConfigFault]) -> ConfigError:
+def config_error(path: Path | None, faults: list[ConfigFault]) -> ConfigError:
+    """The error that reports all `faults` of a file (None: of the environment)."""
     count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
     where = f"The configuration {path}" if path is not None else "The configuration"
     return ConfigError(f"{where} has {count}.", tuple(faults))

@@ -14,7 +14,14 @@ from datetime import time
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from daemon.config.environment import EnvironmentSource
@@ -129,6 +136,44 @@ class StateSettings(Section):
     directory. By default $XDG_STATE_HOME/inboxd, which is mostly ~/.local/state/inboxd."""
 
 
+class BlockSettings(Section):
+    """How much each kind of evidence counts when two mails are compared.
+
+    Only the proportions to each other and to ridge_lambda matter; 0 leaves a kind out. The defaults
+    were chosen by replaying real mailboxes; `inboxd tune` looks for better ones on your own mail.
+    """
+
+    words: Number = Field(1.0, ge=0, le=100)
+    """Words and pairs of neighbouring words, of attachments' names too."""
+
+    characters: Number = Field(2.0, ge=0, le=100)
+    """Runs of three to five characters: parts of words, spellings, numbers."""
+
+    sender: Number = Field(1.0, ge=0, le=100)
+    """The sender's address, domain and name."""
+
+    recipients: Number = Field(1.0, ge=0, le=100)
+    """The addresses and domains in To and Cc."""
+
+    list: Number = Field(1.0, ge=0, le=100)
+    """The mailing list that the mail came through."""
+
+    meta: Number = Field(0.25, ge=0, le=100)
+    """Language, kinds of attachments, signs of a machine as the sender."""
+
+    deep: Number = Field(1.5, ge=0, le=100)
+    """The meaning of the text, as the encoder understands it."""
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> BlockSettings:
+        if not any(self.model_dump().values()):
+            raise fault(
+                "leaves nothing to compare mail by",
+                "Give at least one of its keys a value above 0.",
+            )
+        return self
+
+
 class ModelSettings(Section):
     """The model that reads mail."""
 
@@ -163,6 +208,9 @@ class ModelSettings(Section):
 
     keep_models: Whole = Field(10, ge=2, le=1000)
     """How many models are kept to roll back to, the one in use included."""
+
+    blocks: BlockSettings = Field(default_factory=BlockSettings)
+    """How much each kind of evidence counts."""
 
 
 class TrainingSettings(Section):

@@ -42,7 +42,8 @@ CARD_FILE = "README.md"
 class RefitSettings:
     """How an account's examples become a model; see the configuration's [model], [training].
 
-    `descriptions`: sentence by folder name.
+    `descriptions`: sentence by folder name. `blocks`: weight by block, the defaults where none
+    is given.
     """
 
     max_bytes: int
@@ -52,6 +53,18 @@ class RefitSettings:
     target_precision: float
     keep_models: int
     descriptions: Mapping[str, str] = field(default_factory=dict)
+    blocks: Mapping[str, float] = field(default_factory=dict)
+
+    def for_fit(self) -> FitSettings:
+        """The same in the trainer's terms."""
+        from classifier.space import BlockWeights  # noqa: PLC0415 - numpy
+        from trainer.fit import FitSettings  # noqa: PLC0415 - loads torch
+
+        return FitSettings(
+            ridge_lambda=self.ridge,
+            blocks=BlockWeights(**self.blocks),
+            max_examples=self.max_examples,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +237,9 @@ class _Candidate:
         """Fit, and with `evaluate` measure a split by time. Raises `ModelNotTrainable`."""
         from trainer.errors import ModelNotTrainable  # noqa: PLC0415
         from trainer.evaluate import evaluate_over_time  # noqa: PLC0415 - loads torch
-        from trainer.fit import FitSettings, fit  # noqa: PLC0415
+        from trainer.fit import fit  # noqa: PLC0415
 
-        chosen = FitSettings(ridge_lambda=settings.ridge, max_examples=settings.max_examples)
+        chosen = settings.for_fit()
         fitted = fit(
             data.examples,
             data.label_names,

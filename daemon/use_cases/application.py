@@ -84,6 +84,7 @@ class Application:
             min_per_folder=training.min_examples_per_folder,
             max_examples=training.max_examples,
             ridge=model.ridge_lambda,
+            blocks=model.blocks.model_dump(),
             target_precision=model.target_precision,
             keep_models=model.keep_models,
             descriptions=self.account(name).folders.descriptions,

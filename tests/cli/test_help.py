@@ -12,7 +12,7 @@ from tests.support.command import Home
 
 COMMANDS = (
     "init", "check", "learn", "run", "demo", "status", "history", "why", "undo", "train",
-    "classify", "pause", "resume", "models", "examples", "held", "replay",
+    "classify", "pause", "resume", "models", "examples", "held", "replay", "tune",
 )  # fmt: skip
 
 HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler")
@@ -57,6 +57,7 @@ def test_help_names_every_command_and_every_exit_code(bare_home: Home) -> None:
         "models list",
         "models show",
         "models rollback",
+        "models export",
         "held list",
         "held confirm",
         "held discard",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import stat
@@ -49,6 +50,19 @@ def all_text_below(root: Path, *, but: Path) -> str:
     """The content of every file, to look for what must not be there."""
     files = [path for path in root.rglob("*") if path.is_file() and path != but]
     return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in files)
+
+
+def test_init_can_answer_in_json(bare_home: Home, server: Dovecot) -> None:
+    """One document on standard output; the question for the password stands elsewhere."""
+    done = init(bare_home, server, "--json")
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["config"], found["account"]) == (str(bare_home.config), "private")
+    folders = {folder["name"]: folder["role"] for folder in found["probe"]["folders"]}
+    assert folders["Rechnungen"] == "label"
+    assert "Password" in done.stderr
+    assert server.password not in done.stdout + done.stderr
 
 
 def test_init_writes_a_configuration_that_check_accepts(bare_home: Home, server: Dovecot) -> None:

@@ -192,7 +192,8 @@ def fits(key: Key, value: str) -> bool:
     if kind is int:
         return value == "5" and key.path[-1] not in {"max_tokens", "max_examples"}
     if kind is float:
-        return value == "0.5" or (value == "5" and key.path[-1] == "ridge_lambda")
+        is_wide = key.path[-1] == "ridge_lambda" or "blocks" in key.path
+        return value == "0.5" or (value == "5" and is_wide)
     if kind is str or kind is Path:
         return value == '"text"'
     if get_origin(kind) is Mapping:
@@ -222,6 +223,17 @@ def test_any_wrong_value_gives_a_fault_in_plain_words(
     fault = faults[f"{table}.{name}"]
     assert not [word for word in JARGON if word in f"{fault.problem} {fault.mend}".lower()]
     assert fault.mend.startswith(("Write", "Leave out", "Remove"))
+
+
+def test_blocks_that_leave_nothing_to_compare_by_are_a_fault(faults_in: Faults) -> None:
+    """With all weights 0 every mail is like every other."""
+    names = ("words", "characters", "sender", "recipients", "list", "meta", "deep")
+    zeros = "".join(f"{name} = 0\n" for name in names)
+
+    fault = faults_in(f"[model.blocks]\n{zeros}" + ACCOUNT)["model.blocks"]
+
+    assert "nothing to compare" in fault.problem
+    assert "above 0" in fault.mend
 
 
 def test_long_values_are_cut(faults_in: Faults) -> None:
