@@ -36,13 +36,13 @@ def _cosines(one: Rows, others: Rows) -> Floats:
     """[n] inner products of one sparse and dense row with many, over their lengths."""
     order = np.argsort(one.keys)
     keys, values = one.keys[order], one.values[order]
-    products = np.zeros(len(others))
+    products = others.deep @ one.deep[0]
     if len(keys):
         at = np.minimum(np.searchsorted(keys, others.keys), len(keys) - 1)
         shared = keys[at] == others.keys
         weights = others.values[shared] * values[at[shared]]
-        products = np.bincount(others.owners()[shared], weights=weights, minlength=len(others))
-    products = products + others.deep @ one.deep[0]
+        owners = others.owners()[shared]
+        products = products + np.bincount(owners, weights=weights, minlength=len(others))
     lengths = np.sqrt(others.square_norms() * one.square_norms()[0])
     return np.asarray(products / np.maximum(lengths, 1e-9), dtype=np.float32)
 
