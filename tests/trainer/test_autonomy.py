@@ -15,7 +15,7 @@ def outcomes(own_wrong: int, own_right: int, others: int = 60) -> list[Outcome]:
     """Predictions of "mine" and of a folder with a clean record."""
     found = [Outcome("mine", 0.9, right=False) for _ in range(own_wrong)]
     found += [Outcome("mine", 0.9, right=True) for _ in range(own_right)]
-    return found + [Outcome("other", 0.95, right=True) for _ in range(others)]
+    return found + [Outcome("other", 0.9, right=True) for _ in range(others)]
 
 
 @pytest.mark.parametrize(("wrong", "right"), [(1, 5), (2, 10), (0, 1)])
