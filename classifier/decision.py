@@ -9,6 +9,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from classifier.costs import NO_COSTS, Costs
 from classifier.labels import LEAVE
 
 
@@ -34,7 +35,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class FolderThreshold:
-    """From which probability on a folder may receive mail by itself.
+    """From which confidence on (`Decision.confidence`) a folder may receive mail by itself.
 
     `threshold` None: not yet; its past predictions do not show the required precision.
     `estimated_precision` is the estimate at that threshold (where there is none: the best that
@@ -52,41 +53,95 @@ class Reason(enum.StrEnum):
     SURE = "sure"
     LEAVE = "leave"
     NOT_SURE = "not-sure"
+    COSTLY = "costly"
     NOT_EARNED = "not-earned"
 
 
 @dataclass(frozen=True, slots=True)
+class Mistake:
+    """The mistake that weighs most: the mail belongs to `label` (None: to no known folder)
+    with this probability, and filing it wrongly would cost so many mails left in the inbox."""
+
+    label: str | None
+    probability: float
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict on one mail; `threshold` is that of `label`, None when it has none."""
+    """The verdict on one mail; `threshold` is that of `label`, None when it has none.
+
+    `confidence` is what is compared with it: the probability, lowered by the costs of mistakes
+    (`Costs.confidence`). `mistake` is None where costs play no part.
+    """
 
     label: str
     probability: float
     threshold: float | None
     moves: bool
     reason: Reason
+    confidence: float
+    mistake: Mistake | None = None
 
-    def sentence(self, name: str) -> str:
-        """The reason in one plain sentence; `name` is the display name of the label."""
+    def sentence(self, name: str, mistaken: str = "another folder") -> str:
+        """The reason in one plain sentence; `name` and `mistaken` are the display names of the
+        label and of the mistake's label."""
         share = f"{self.probability:.1%}"
+        costs = "" if self.mistake is None else f" ({self.confidence:.1%} with costs)"
         match self.reason:
             case Reason.SURE:
-                return f"{share} sure of {name}; {self.threshold:.1%} is enough."
+                return f"{share} sure of {name}{costs}; {self.threshold:.1%} is enough."
             case Reason.LEAVE:
                 return f"{share} sure that it should stay in the inbox."
             case Reason.NOT_SURE:
-                return f"Only {share} sure of {name}; {self.threshold:.1%} is needed."
+                return f"Only {share} sure of {name}{costs}; {self.threshold:.1%} is needed."
             case Reason.NOT_EARNED:
                 return f"{share} sure of {name}, which may not receive mail by itself yet."
+            case Reason.COSTLY:
+                return f"{share} sure of {name}, but {self._fear(mistaken)}"
+
+    def _fear(self, mistaken: str) -> str:
+        feared = self.mistake
+        if feared is None:  # `decide` gives no such reason without one
+            return ""
+        return (
+            f"it may belong to {mistaken} ({feared.probability:.1%}), and that mistake costs as "
+            f"much as {feared.cost:g} mails left in the inbox: {self.confidence:.1%} with costs, "
+            f"{self.threshold:.1%} is needed."
+        )
 
 
-def decide(prediction: Prediction, thresholds: Mapping[str, FolderThreshold]) -> Decision:
-    """Move when the best folder's probability reaches that folder's own threshold."""
+def decide(
+    prediction: Prediction, thresholds: Mapping[str, FolderThreshold], costs: Costs = NO_COSTS
+) -> Decision:
+    """Move when the best folder's confidence reaches that folder's own threshold."""
     label, probability = prediction.ranked[0]
-    if label == LEAVE:
-        return Decision(label, probability, None, moves=False, reason=Reason.LEAVE)
+    confidence, mistake = probability, None
+    if costs and label != LEAVE:
+        confidence = costs.confidence(label, prediction.ranked)
+        dearest = Mistake(*costs.dearest(label, prediction.ranked))
+        mistake = dearest if dearest.cost > 1.0 else None
     known = thresholds.get(label)
-    if known is None or known.threshold is None:
-        return Decision(label, probability, None, moves=False, reason=Reason.NOT_EARNED)
-    moves = probability >= known.threshold
-    reason = Reason.SURE if moves else Reason.NOT_SURE
-    return Decision(label, probability, known.threshold, moves=moves, reason=reason)
+    threshold = None if label == LEAVE or known is None else known.threshold
+    moves = is_enough(label, confidence, thresholds)
+    reason = _reason(label, threshold, probability, moves=moves)
+    return Decision(label, probability, threshold, moves, reason, confidence, mistake)
+
+
+def is_enough(label: str, confidence: float, thresholds: Mapping[str, FolderThreshold]) -> bool:
+    """Whether a mail may be moved to `label` at this confidence (`Costs.confidence`)."""
+    known = thresholds.get(label)
+    if label == LEAVE or known is None or known.threshold is None:
+        return False
+    return confidence >= known.threshold
+
+
+def _reason(label: str, threshold: float | None, probability: float, *, moves: bool) -> Reason:
+    if moves:
+        return Reason.SURE
+    if label == LEAVE:
+        return Reason.LEAVE
+    if threshold is None:
+        return Reason.NOT_EARNED
+    # Sure enough, so only the costs kept it.
+    return Reason.COSTLY if probability >= threshold else Reason.NOT_SURE

@@ -23,6 +23,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from classifier.calibrate import Calibration
+from classifier.costs import Costs
 from classifier.decision import Decision, FolderThreshold, Prediction, decide
 from classifier.features import Features
 from classifier.labels import LabelSet
@@ -49,8 +50,9 @@ class MailClassifierConfig(PretrainedConfig):  # type: ignore[no-untyped-call]  
 
     `labels` and `label_names` in the order of the logits; `active_features` is the number of
     sparse features with a weight; `calibration`, `block_weights` and `thresholds` hold the
-    fields of `Calibration`, `BlockWeights` and, per label, `FolderThreshold`; `encoder`
-    describes the encoder that the features came from, `training` how the model came about.
+    fields of `Calibration`, `BlockWeights` and, per label, `FolderThreshold`; `costs` the rows
+    of `Costs.to_json` by label; `encoder` describes the encoder that the features came from,
+    `training` how the model came about.
     """
 
     model_type = "inboxd-mail-classifier"
@@ -66,6 +68,7 @@ class MailClassifierConfig(PretrainedConfig):  # type: ignore[no-untyped-call]  
         block_weights: Mapping[str, float] | None = None,
         calibration: Mapping[str, float] | None = None,
         thresholds: Mapping[str, Mapping[str, Any]] | None = None,
+        costs: Sequence[Sequence[Any]] = (),
         encoder: Mapping[str, Any] | None = None,
         featurizer_fingerprint: str = "",
         training: Mapping[str, Any] | None = None,
@@ -79,6 +82,7 @@ class MailClassifierConfig(PretrainedConfig):  # type: ignore[no-untyped-call]  
         self.block_weights = dict(block_weights or asdict(BlockWeights()))
         self.calibration = dict(calibration or asdict(Calibration()))
         self.thresholds = {key: dict(value) for key, value in (thresholds or {}).items()}
+        self.costs = [list(row) for row in costs]
         self.encoder = dict(encoder or {})
         self.featurizer_fingerprint = featurizer_fingerprint
         self.training = dict(training or {})
@@ -116,6 +120,7 @@ class MailClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # trans
         self.thresholds = {
             label: FolderThreshold(**fields) for label, fields in config.thresholds.items()
         }
+        self.costs = Costs.from_json(config.costs)
         self._space: FeatureSpace | None = None
         self.post_init()  # type: ignore[no-untyped-call]  # transformers
 
@@ -244,8 +249,17 @@ class MailClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # trans
         ]
 
     def decide(self, prediction: Prediction) -> Decision:
-        """Whether the mail may be moved by itself, by this model's thresholds."""
-        return decide(prediction, self.thresholds)
+        """Whether the mail may be moved by itself, by this model's thresholds and costs."""
+        return decide(prediction, self.thresholds, self.costs)
+
+    def sentence(self, decision: Decision) -> str:
+        """The decision's reason with the names that the user knows."""
+        mistake = decision.mistake
+        mistaken = None if mistake is None else mistake.label
+        return decision.sentence(
+            self.label_set.name(decision.label),
+            "no known folder" if mistaken is None else self.label_set.name(mistaken),
+        )
 
     def _bag(self, rows: Rows) -> dict[str, Tensor]:
         """The sparse part of rows as `forward` takes it, unknown features left out."""

@@ -18,6 +18,7 @@ from trainer.hub_card import (
     head_only_use,
     split_section,
 )
+from trainer.meaning import confusions, costs_in_words, meanings
 
 
 def model_card(
@@ -38,6 +39,7 @@ def model_card(
         encoder_section(model),
         _method(model, report, settings),
         _prequential(report),
+        _meanings(model, report),
         _evaluation(evaluation) if evaluation else "",
         _folders(model, report),
         _limits(report),
@@ -93,6 +95,33 @@ def _prequential(report: FitReport) -> str:
     )
 
 
+def _meanings(model: MailClassifier, report: FitReport) -> str:
+    """The newest mails with all figures, their meaning, and the largest confusions."""
+    if report.recent is None:
+        return ""
+    recent = report.recent.as_dict()
+    names = dict(zip(model.label_set.keys, model.label_set.names, strict=True))
+    lines = [
+        f"## The last {report.recent.mails} of these, thresholds from older mail",
+        "",
+        "| figure | value | 95 % interval | meaning |",
+        "|---|---:|---:|---|",
+        *(f"| {m.name} | {m.value} | {m.interval} | {m.sentence} |" for m in meanings(recent)),
+        "",
+        *(f"- {_cell(sentence)}" for sentence in costs_in_words(recent, names)),
+        *(
+            f"- {c.mails} of {_cell(c.true)} taken for {_cell(c.predicted)}"
+            for c in confusions(recent, names)[:10]
+        ),
+    ]
+    return "\n".join(lines).rstrip()
+
+
+def _cell(text: str) -> str:
+    """A folder's name that cannot break table or list."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
 def _evaluation(report: Report) -> str:
     rows = {
         "accuracy": report.accuracy,
@@ -126,7 +155,7 @@ def _folders(model: MailClassifier, report: FitReport) -> str:
     for label, one in report.per_label.items():
         limit = one.threshold
         start = "–" if limit.threshold is None else f"{limit.threshold:.3f}"
-        name = model.label_set.name(label).replace("|", "\\|").replace("\n", " ")
+        name = _cell(model.label_set.name(label))
         lines.append(
             f"| {name} | {one.examples} | {one.actual} | {one.predicted} | {one.right} | {start} "
             f"| {limit.estimated_precision:.3f} |"

@@ -7,13 +7,11 @@ began (Bekkerman, McCallum, Huang, Automatic Categorization of Email into Folder
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from classifier.decision import Prediction, decide
+from classifier.costs import NO_COSTS, Costs
+from classifier.decision import Prediction
 from classifier.labels import LabelSet
 from classifier.model import MailClassifier
 from trainer.calibration import Past
@@ -26,56 +24,9 @@ from trainer.examples import (
 )
 from trainer.fit import FitSettings, Goal, assemble, count_by_label, tune
 from trainer.head import Head
-from trainer.metrics import (
-    ClassScore,
-    bootstrap_interval,
-    bootstrap_statistic,
-    class_scores,
-    confusion_matrix,
-    expected_calibration_error,
-    macro_f1,
-    macro_roc_auc,
-)
+from trainer.scores import Figure, Policy, Report, measure
 
-Integers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A value with its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Figures over `mails` test mails. JSON-able by `as_dict`.
-
-    `labels` are the rows and columns of `confusion` (true, predicted): those of the model and
-    those that only the test mail has. `per_label`, `macro_f1` (over labels that are true or
-    predicted at least once) and `weighted_f1` are of the top label. `coverage` is the share of
-    mails that would have been moved, `moved_precision` how many of them rightly (None: none).
-    `roc_auc` is the mean one-against-the-rest area, None when it is undefined.
-    """
-
-    mails: int
-    left_out: int
-    labels: tuple[str, ...]
-    accuracy: Figure
-    macro_f1: Figure
-    weighted_f1: float
-    per_label: Mapping[str, ClassScore]
-    confusion: tuple[tuple[int, ...], ...]
-    coverage: Figure
-    moved_precision: Figure | None
-    ece: float
-    roc_auc: float | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
+__all__ = ["Figure", "Report", "evaluate", "evaluate_over_time"]
 
 
 def evaluate(
@@ -88,31 +39,8 @@ def evaluate(
 
     Raises `ValueError` without any prediction.
     """
-    if not predictions:
-        raise ValueError("there is no mail to evaluate on")
-    labels = tuple(dict.fromkeys([*model.label_set, *truth]))
-    number = {label: position for position, label in enumerate(labels)}
-    true = np.array([number[label] for label in truth], dtype=np.int64)
-    predicted = np.array([number[one.label] for one in predictions], dtype=np.int64)
-    right = predicted == true
-    confusion = confusion_matrix(true, predicted, len(labels))
-    scores = class_scores(confusion)
-    moved = np.array([decide(one, model.thresholds).moves for one in predictions])
-    confidence = np.array([one.probability for one in predictions], dtype=np.float64)
-    return Report(
-        mails=len(predictions),
-        left_out=left_out,
-        labels=labels,
-        accuracy=_mean(right),
-        macro_f1=_macro_f1_figure(true, predicted, len(labels)),
-        weighted_f1=sum(one.f1 * one.support for one in scores) / len(predictions),
-        per_label=dict(zip(labels, scores, strict=True)),
-        confusion=tuple(tuple(row) for row in confusion.tolist()),
-        coverage=_mean(moved),
-        moved_precision=_mean(right[moved]) if moved.any() else None,
-        ece=expected_calibration_error(confidence, right),
-        roc_auc=macro_roc_auc(_matrix(predictions, number), true),
-    )
+    policy = Policy(tuple(model.label_set), model.thresholds, model.costs)
+    return measure(predictions, truth, policy, left_out)
 
 
 def evaluate_over_time(
@@ -121,6 +49,7 @@ def evaluate_over_time(
     settings: FitSettings | None = None,
     *,
     target_precision: float = 0.97,
+    costs: Costs = NO_COSTS,
 ) -> Report:
     """Learn from the oldest 80 %, calibrate on the next 10 %, test on the newest 10 %.
 
@@ -129,7 +58,11 @@ def evaluate_over_time(
     """
     split = time_split(examples)
     model = learn_split(
-        split, label_names, settings or FitSettings(), target_precision=target_precision
+        split,
+        label_names,
+        settings or FitSettings(),
+        target_precision=target_precision,
+        costs=costs,
     )
     known = [*split.train, *split.calibrate]
     parents = parent_labels([*known, *split.test])[len(known) :]
@@ -143,16 +76,18 @@ def learn_split(
     settings: FitSettings,
     *,
     target_precision: float,
+    costs: Costs = NO_COSTS,
 ) -> MailClassifier:
     """A model of the training part, calibrated on the part after it; the test part is not
     looked at. Raises `ModelNotTrainable`."""
     head = Head(in_time_order(split.train), settings.ridge_lambda, settings.blocks)
-    goal = Goal(target_precision, {}, settings.thresholds)
+    goal = Goal(target_precision, {}, settings.thresholds, costs)
     tuned = tune(_past(head, split.calibrate), head.labels, count_by_label(split.train), goal)
     return assemble(
         head.weights(),
         LabelSet.of(tuple(head.labels), label_names),
         tuned,
+        costs=costs,
         encoder={},
         featurizer_fingerprint="",
         training={},
@@ -173,26 +108,3 @@ def _past(head: Head, examples: Sequence[Example]) -> Past:
             [-1 if label is None else numbers.get(label, -1) for label in parents], dtype=np.int64
         ),
     )
-
-
-def _mean(flags: npt.NDArray[np.bool_]) -> Figure:
-    values = flags.astype(np.float64)
-    return Figure(float(values.mean()), *bootstrap_interval(values))
-
-
-def _macro_f1_figure(true: Integers, predicted: Integers, classes: int) -> Figure:
-    def of(chosen: Integers) -> float:
-        return macro_f1(confusion_matrix(true[chosen], predicted[chosen], classes))
-
-    return Figure(of(np.arange(len(true))), *bootstrap_statistic(of, len(true)))
-
-
-def _matrix(
-    predictions: Sequence[Prediction], number: Mapping[str, int]
-) -> npt.NDArray[np.float64]:
-    """[n, C] probabilities, 0 for labels that the model does not know."""
-    matrix = np.zeros((len(predictions), len(number)))
-    for row, one in zip(matrix, predictions, strict=True):
-        for label, probability in one.ranked:
-            row[number[label]] = probability
-    return matrix

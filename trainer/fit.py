@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from classifier.costs import NO_COSTS, Costs
 from classifier.features import Features
 from classifier.labels import LabelSet
 from classifier.model import MailClassifier, MailClassifierConfig
@@ -100,12 +101,14 @@ def fit(
     featurizer_fingerprint: str,
     target_precision: float = 0.97,
     folder_targets: Mapping[str, float] | None = None,
+    costs: Costs = NO_COSTS,
     encoder: Mapping[str, Any] | None = None,
     background: Sequence[Features] = (),
 ) -> Fitted:
     """Learn from `examples` (any order; of several with the same key the last one given).
 
-    `folder_targets` overrides the target precision of single labels. `encoder` describes the
+    `folder_targets` overrides the target precision of single labels; `costs` (by label) makes
+    single mistakes dearer. `encoder` describes the
     encoder behind the features (`Encoder.describe()`), for the model's configuration.
     `background`: mail that nobody has filed; only its document frequencies and centre are used.
     Raises `ModelNotTrainable` with fewer than two labels.
@@ -120,12 +123,13 @@ def fit(
     head = _head(learnt, chosen, space)
     past = head.prequential()
     window = recent_mails(learnt, chosen.calibration_window)
-    goal = Goal(target_precision, dict(folder_targets or {}), chosen.thresholds)
+    goal = Goal(target_precision, dict(folder_targets or {}), chosen.thresholds, costs)
     tuned = tune(past[window], head.labels, count_by_label(learnt), goal)
     model = assemble(
         head.weights(rare_words=len(learnt) <= chosen.rare_words_up_to),
         LabelSet.of(tuple(head.labels), label_names),
         tuned,
+        costs=costs,
         encoder=encoder or {},
         featurizer_fingerprint=featurizer_fingerprint,
         training={"examples": len(learnt), "target_precision": target_precision},
@@ -163,6 +167,7 @@ def assemble(
     labels: LabelSet,
     tuned: Tuned,
     *,
+    costs: Costs = NO_COSTS,
     encoder: Mapping[str, Any],
     featurizer_fingerprint: str,
     training: Mapping[str, Any],
@@ -178,6 +183,7 @@ def assemble(
         block_weights=asdict(space.weights),
         calibration=asdict(tuned.calibration),
         thresholds={label: asdict(limit) for label, limit in tuned.thresholds.items()},
+        costs=costs.to_json(),
         encoder=encoder,
         featurizer_fingerprint=featurizer_fingerprint,
         training=training,

@@ -2,32 +2,63 @@
 
 Both models are asked about the same recent mail, each only about mail that it had not learnt
 from: a mail of its own training set is judged by its leave-one-out prediction, any other by a
-plain one. The candidate is turned away when it is significantly worse at naming the folder, or
-moves significantly more mail wrongly.
+plain one. The candidate is turned away when it
+
+- is significantly worse at naming the folder, or moves significantly more mail wrongly;
+- breaks a folder that sorts by itself today (`Rule.FOLDER`);
+- flips many verdicts without being better for it (`Rule.CHURN`). A verdict that flips to the
+  truth is no harm: whoever files mail anew wants just that.
+
+The last two would keep a stale model for ever where the mail itself has changed, so they give
+way when the candidate is significantly better, and after `PATIENCE` candidates in a row.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
-from classifier.decision import FolderThreshold, Prediction, decide
+from classifier.decision import FolderThreshold, is_enough
 from classifier.model import MailClassifier
 from trainer.examples import Example, in_time_order, parent_labels
 from trainer.fit import HeldOut
 from trainer.metrics import bootstrap_means
 
 Doubles = npt.NDArray[np.float64]
+Booleans = npt.NDArray[np.bool_]
 
 RECENT = 200
-"""How many of the newest mails are looked at."""
+"""How many of the newest mails accuracy is compared on."""
+LONGER = 500
+"""How many of the newest mails are looked at for broken folders and for churn."""
 FEWEST = 20
 """With fewer mails to compare on nothing can be significant."""
 CONFIDENCE = 0.95
+CLEAR_FALL = 0.1
+"""Precision or recall of a folder has to fall by more than this to be called broken."""
+MOST_CHURN = 0.1
+"""Largest share of verdicts that may flip other than to the truth without paying for it."""
+PATIENCE = 3
+"""After so many candidates turned away in a row for folders or churn, the next one passes."""
+
+
+class Rule(enum.StrEnum):
+    """What turned a candidate away."""
+
+    ACCURACY = "accuracy"
+    WRONG_MOVES = "wrong-moves"
+    FOLDER = "folder"
+    CHURN = "churn"
+
+
+PATIENT_RULES = frozenset({Rule.FOLDER, Rule.CHURN})
+"""The rules that give way in the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,47 +76,70 @@ class Verdict:
     promote: bool
     reason: str
     figures: Mapping[str, Any]
+    rule: Rule | None = None
 
 
-def judge(candidate: Contender, current: Contender | None, examples: Sequence[Example]) -> Verdict:
-    """Compare on the newest mails of `examples` (everything that is known, any order)."""
+@dataclass(frozen=True, slots=True)
+class _Mails:
+    """The recent mails, oldest first: where people put them, and what both models say."""
+
+    truth: Sequence[str]
+    ours: Sequence[HeldOut]
+    theirs: Sequence[HeldOut]
+
+    def newest(self, size: int) -> _Mails:
+        return _Mails(self.truth[-size:], self.ours[-size:], self.theirs[-size:])
+
+
+def judge(
+    candidate: Contender,
+    current: Contender | None,
+    examples: Sequence[Example],
+    turned_away: int = 0,
+) -> Verdict:
+    """Compare on the newest mails of `examples` (everything that is known, any order).
+
+    `turned_away`: how many candidates in a row `PATIENT_RULES` have turned away before.
+    """
     if current is None:
         return Verdict(True, "This is the first model.", {"compared": 0})
     ordered = in_time_order(examples)
     parents = parent_labels(ordered)
-    recent = [pair for pair in zip(ordered, parents, strict=True) if pair[0].is_mail][-RECENT:]
+    recent = [pair for pair in zip(ordered, parents, strict=True) if pair[0].is_mail][-LONGER:]
     truth = [one.label for one, _ in recent]
-    ours, theirs = _says(candidate, recent), _says(current, recent)
-    figures = _figures(candidate, current, truth, ours, theirs)
+    mails = _Mails(truth, _says(candidate, recent), _says(current, recent))
+    names = dict(zip(candidate.model.label_set.keys, candidate.model.label_set.names, strict=True))
+    figures = {
+        **_figures(candidate, current, mails.newest(RECENT)),
+        **_churn(mails),
+        "broken_folders": [
+            {**fall, "folder": names.get(fall["label"], fall["label"])}
+            for fall in _broken(mails, current.model.thresholds)
+        ],
+        "turned_away_before": turned_away,
+    }
     return _verdict(figures)
 
 
 def _says(contender: Contender, recent: Sequence[tuple[Example, str | None]]) -> list[HeldOut]:
     """What the model says about each mail, unseen."""
     unseen = [pair for pair in recent if pair[0].key not in contender.held_out]
-    plain = contender.model.predict(
-        [one.features for one, _ in unseen], [parent for _, parent in unseen]
-    )
+    model = contender.model
+    plain = model.predict([one.features for one, _ in unseen], [parent for _, parent in unseen])
     found = dict(contender.held_out)
     for (one, _), prediction in zip(unseen, plain, strict=True):
-        found[one.key] = HeldOut(prediction.label, prediction.probability)
+        found[one.key] = HeldOut(prediction.label, model.decide(prediction).confidence)
     return [found[one.key] for one, _ in recent]
 
 
-def _figures(
-    candidate: Contender,
-    current: Contender,
-    truth: Sequence[str],
-    ours: Sequence[HeldOut],
-    theirs: Sequence[HeldOut],
-) -> dict[str, Any]:
+def _figures(candidate: Contender, current: Contender, mails: _Mails) -> dict[str, Any]:
     """Shares of right and of wrongly moved mail of both, with intervals of the differences."""
-    right = [_right(says, truth) for says in (ours, theirs)]
+    truth = mails.truth
+    right = [_right(says, truth) for says in (mails.ours, mails.theirs)]
     wrong = [
         _wrongly_moved(says, truth, one.model.thresholds)
-        for says, one in ((ours, candidate), (theirs, current))
+        for says, one in ((mails.ours, candidate), (mails.theirs, current))
     ]
-    changed = [one.label != other.label for one, other in zip(ours, theirs, strict=True)]
     compared = max(len(truth), 1)
     return {
         "compared": len(truth),
@@ -95,8 +149,64 @@ def _figures(
         "wrongly_moved": float(wrong[0].sum()) / compared,
         "wrongly_moved_before": float(wrong[1].sum()) / compared,
         "wrongly_moved_change": _interval(wrong[0] - wrong[1]),
-        "churn": sum(changed) / compared,
     }
+
+
+def _churn(mails: _Mails) -> dict[str, Any]:
+    """Which verdicts flip, of the last `LONGER`, and which way."""
+    flips = [
+        (now.label, label)
+        for now, before, label in zip(mails.ours, mails.theirs, mails.truth, strict=True)
+        if now.label != before.label
+    ]
+    looked_at = max(len(mails.truth), 1)
+    to_truth = sum(now == label for now, label in flips)
+    return {
+        "churn_of": len(mails.truth),
+        "churn": len(flips) / looked_at,
+        "churn_to_truth": to_truth / looked_at,
+        "churn_else": (len(flips) - to_truth) / looked_at,
+    }
+
+
+def _broken(mails: _Mails, before: Mapping[str, FolderThreshold]) -> list[dict[str, Any]]:
+    """Folders that sort by themselves today, and whose recall or precision falls clearly.
+
+    Two conditions, because most folders have few mails: the fall is large, and more mails
+    change for the worse than for the better by more than chance (exact McNemar test, 1947;
+    Bonferroni over all that is tested).
+    """
+    working = [label for label, limit in before.items() if limit.threshold is not None]
+    level = (1.0 - CONFIDENCE) / max(2 * len(working), 1)
+    truth = np.array(mails.truth)
+    ours = np.array([one.label for one in mails.ours])
+    theirs = np.array([one.label for one in mails.theirs])
+    falls = []
+    for label in working:
+        said = (ours == label, theirs == label)
+        here = truth == label
+        recall = _share(said[0], here), _share(said[1], here)
+        precision = _share(here, said[0]), _share(here, said[1])
+        lost = _is_worse((here & ~said[0]), (here & ~said[1]), level)
+        strange = _is_worse((said[0] & ~here), (said[1] & ~here), level)
+        for figure, (now, then), worse in (
+            ("recall", recall, lost),
+            ("precision", precision, strange),
+        ):
+            if worse and then - now > CLEAR_FALL:
+                falls.append({"label": label, "figure": figure, "now": now, "before": then})
+    return falls
+
+
+def _share(flags: Booleans, of: Booleans) -> float:
+    """The share of `of` that `flags` holds; 1 of nothing."""
+    return float((flags & of).sum() / of.sum()) if of.any() else 1.0
+
+
+def _is_worse(errors: Booleans, errors_before: Booleans, level: float) -> bool:
+    """Whether there are more errors by more than chance, mail by mail."""
+    new, healed = int((errors & ~errors_before).sum()), int((errors_before & ~errors).sum())
+    return bool(new and stats.binom.sf(new - 1, new + healed, 0.5) < level)
 
 
 def _verdict(figures: Mapping[str, Any]) -> Verdict:
@@ -107,14 +217,46 @@ def _verdict(figures: Mapping[str, Any]) -> Verdict:
         return Verdict(True, reason, figures)
     if figures["right_change"][1] < 0:
         reason = f"Turned away: worse on the last {compared} mails ({shares})."
-        return Verdict(False, reason, figures)
+        return Verdict(False, reason, figures, Rule.ACCURACY)
     if figures["wrongly_moved_change"][0] > 0:
         reason = (
             f"Turned away: would move {figures['wrongly_moved']:.1%} of the last {compared} "
             f"mails wrongly, before {figures['wrongly_moved_before']:.1%}."
         )
-        return Verdict(False, reason, figures)
-    return Verdict(True, f"Not worse on the last {compared} mails ({shares}).", figures)
+        return Verdict(False, reason, figures, Rule.WRONG_MOVES)
+    is_better = figures["right_change"][0] > 0
+    standing = "Better" if is_better else "Not worse"
+    passed = f"{standing} on the last {compared} mails ({shares}); {_churn_in_words(figures)}."
+    objection = _objection(figures)
+    if objection is None or is_better:
+        return Verdict(True, passed, figures)
+    rule, reason = objection
+    if figures["turned_away_before"] >= PATIENCE:
+        given_way = f"{passed} {PATIENCE} models were turned away before it: not once more."
+        return Verdict(True, given_way, figures)
+    return Verdict(False, f"Turned away: {reason}", figures, rule)
+
+
+def _objection(figures: Mapping[str, Any]) -> tuple[Rule, str] | None:
+    """What speaks against a candidate that is not worse, with the reason."""
+    if figures["broken_folders"]:
+        fall = figures["broken_folders"][0]
+        return Rule.FOLDER, (
+            f"{fall['folder']} works today and would get worse ({fall['figure']} "
+            f"{fall['now']:.1%}, before {fall['before']:.1%})."
+        )
+    if figures["churn_else"] > MOST_CHURN:
+        return Rule.CHURN, f"{_churn_in_words(figures)}, without being better for it."
+    return None
+
+
+def _churn_in_words(figures: Mapping[str, Any]) -> str:
+    if not figures["churn"]:
+        return "no verdict changes"
+    return (
+        f"{figures['churn']:.1%} of the last {figures['churn_of']} verdicts change, "
+        f"{figures['churn_to_truth']:.1%} to the right folder"
+    )
 
 
 def _right(says: Sequence[HeldOut], truth: Sequence[str]) -> Doubles:
@@ -125,7 +267,7 @@ def _wrongly_moved(
     says: Sequence[HeldOut], truth: Sequence[str], limits: Mapping[str, FolderThreshold]
 ) -> Doubles:
     flags = [
-        one.label != label and decide(Prediction(((one.label, one.probability),)), limits).moves
+        one.label != label and is_enough(one.label, one.probability, limits)
         for one, label in zip(says, truth, strict=True)
     ]
     return np.array(flags, dtype=np.float64)

@@ -91,6 +91,28 @@ def calibration_error_by_chance(confidence: Doubles, rounds: int = 200, seed: in
     return sum(errors) / rounds
 
 
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """`mails` predictions of similar confidence: their mean and the share that was right."""
+
+    mails: int
+    confidence: float
+    right: float
+
+
+def reliability(confidence: Doubles, right: Booleans, bins: int = 10) -> list[Bin]:
+    """The reliability diagram as a table, over equally filled bins, least confident first.
+
+    DeGroot and Fienberg, The Comparison and Evaluation of Forecasters, 1983.
+    """
+    order = np.argsort(confidence, kind="stable")
+    return [
+        Bin(len(part), float(confidence[part].mean()), float(right[part].mean()))
+        for part in np.array_split(order, min(bins, len(order)) or 1)
+        if len(part)
+    ]
+
+
 def coverage_at(confidence: Doubles, right: Booleans, precision: float) -> float:
     """Largest share of mails, most confident first, among which `precision` are right."""
     if not len(confidence):
@@ -113,13 +135,19 @@ def roc_auc(scores: Doubles, positive: Booleans) -> float | None:
     return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * misses))
 
 
-def macro_roc_auc(probabilities: npt.NDArray[np.floating], truth: Integers) -> float | None:
-    """Mean one-against-the-rest area over the classes that occur in `truth`."""
-    areas = [
+def roc_auc_by_class(
+    probabilities: npt.NDArray[np.floating], truth: Integers
+) -> list[float | None]:
+    """One area per class, one against the rest; None for classes that do not occur in `truth`."""
+    return [
         roc_auc(probabilities[:, number].astype(np.float64), truth == number)
         for number in range(probabilities.shape[1])
     ]
-    found = [area for area in areas if area is not None]
+
+
+def macro_roc_auc(probabilities: npt.NDArray[np.floating], truth: Integers) -> float | None:
+    """Mean one-against-the-rest area over the classes that occur in `truth`."""
+    found = [area for area in roc_auc_by_class(probabilities, truth) if area is not None]
     return sum(found) / len(found) if found else None
 
 

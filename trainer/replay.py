@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from classifier.costs import NO_COSTS, Costs
 from classifier.decision import Prediction, decide
 from classifier.space import FeatureSpace
 from classifier.threads import ThreadLabels
@@ -49,6 +50,7 @@ class ReplaySettings:
     `tune_every`: calibration and thresholds are brought up to date after so many mails.
     `relearn_at`: the feature space is learnt anew whenever the mailbox has grown by this
     factor; in between mails are appended to the head exactly, in the space as it is.
+    `costs`: of mistakes, by label.
     """
 
     every: int = 1
@@ -57,12 +59,14 @@ class ReplaySettings:
     relearn_at: float = 1.25
     target_precision: float = 0.97
     fit: FitSettings = field(default_factory=FitSettings)
+    costs: Costs = NO_COSTS
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One mail as it was predicted. `predicted` None: there was no model yet. `known`: whether
-    any earlier mail lay in the true folder, or a description told of it."""
+    any earlier mail lay in the true folder, or a description told of it. `cost`: what this mail
+    costs, in mails left in the inbox."""
 
     key: str
     truth: str
@@ -70,6 +74,7 @@ class Step:
     probability: float
     moves: bool
     known: bool
+    cost: float = 1.0
 
     @property
     def is_right(self) -> bool:
@@ -83,10 +88,10 @@ class ReplayReport:
 
     With forced decisions: `accuracy`, `manual_moves_forced` (wrong), `macro_f1`,
     `accuracy_by_quarter`. With the abstain policy: `manual_moves` (`wrong_moves` + `left`),
-    `coverage` (share moved), `precision` (of the moved; None when none was). `coverage_at_95`
-    and `_98`: the largest share, most confident first, of which 95 (98) % are right. `ece`: the
-    expected calibration error; `ece_by_chance`: what perfectly calibrated probabilities would
-    show on as many mails.
+    `cost` (the same, but with costly mistakes counted as configured), `coverage` (share moved),
+    `precision` (of the moved; None when none was). `coverage_at_95` and `_98`: the largest share,
+    most confident first, of which 95 (98) % are right. `ece`: the expected calibration error;
+    `ece_by_chance`: what perfectly calibrated probabilities would show on as many mails.
     `zero_shot_accuracy`: see `zero_shot`; None without descriptions. Seconds are wall time;
     `seconds_refit_median` of one learning step, tuning included.
     """
@@ -100,6 +105,7 @@ class ReplayReport:
     macro_f1: float
     accuracy_by_quarter: tuple[float, ...]
     manual_moves: int
+    cost: float
     wrong_moves: int
     left: int
     coverage: float
@@ -182,7 +188,7 @@ class _Learner:
 
     def __init__(self, settings: ReplaySettings, descriptions: Sequence[Example]) -> None:
         self._settings = settings
-        self._goal = Goal(settings.target_precision, {}, settings.fit.thresholds)
+        self._goal = Goal(settings.target_precision, {}, settings.fit.thresholds, settings.costs)
         self._head: Head | None = None
         self._tuned: Tuned | None = None
         self._seen: list[Example] = list(descriptions)
@@ -203,9 +209,18 @@ class _Learner:
             only = next(iter(self._labels), None)
             return Step(example.key, example.label, only, 0.0, moves=False, known=known)
         prediction = self._rank(self._head, self._tuned, example)
-        moves = decide(prediction, self._tuned.thresholds).moves
+        costs = self._settings.costs
+        moves = decide(prediction, self._tuned.thresholds, costs).moves
+        label = prediction.label
+        spent = 0.0 if label == example.label else costs.of(example.label, label)
         return Step(
-            example.key, example.label, prediction.label, prediction.probability, moves, known
+            example.key,
+            example.label,
+            label,
+            prediction.probability,
+            moves,
+            known,
+            cost=spent if moves else 1.0,
         )
 
     def _rank(self, head: Head, tuned: Tuned, example: Example) -> Prediction:
@@ -288,6 +303,7 @@ def summarise(
         macro_f1=_macro_f1(scored),
         accuracy_by_quarter=tuple(_mean(part) for part in np.array_split(right, 4)),
         manual_moves=wrong_moves + left,
+        cost=sum(step.cost for step in scored),
         wrong_moves=wrong_moves,
         left=left,
         coverage=len(moved) / max(len(scored), 1),

@@ -11,19 +11,24 @@ from typing import Any
 import numpy as np
 
 from classifier.calibrate import Calibration
-from classifier.decision import FolderThreshold, Prediction, decide
+from classifier.costs import Costs
+from classifier.decision import FolderThreshold, Prediction
+from trainer.autonomy import Missing, missing
 from trainer.calibration import Past
 from trainer.divided import DividedHead
 from trainer.examples import Example
 from trainer.head import Head
 from trainer.metrics import coverage_at, expected_calibration_error
-from trainer.thresholds import Outcome
+from trainer.scores import Policy, Report, measure
 from trainer.tune import Goal, Tuned, count_by_label, outcomes_of, recent_mails, tune
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What a model says about a mail that it had not seen."""
+    """What a model says about a mail that it had not seen.
+
+    `probability` is what it compares with its threshold: lowered by its costs, if it has any.
+    """
 
     label: str
     probability: float
@@ -42,13 +47,15 @@ def held_out_from_json(text: str) -> dict[str, HeldOut]:
 
 @dataclass(frozen=True, slots=True)
 class LabelReport:
-    """One label in the calibration window: how often right, and what it may do by itself."""
+    """One label in the calibration window: how often right, what it may do by itself, and what
+    it lacks for that (None where it lacks nothing)."""
 
     examples: int
     predicted: int
     right: int
     actual: int
     threshold: FolderThreshold
+    missing: Missing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,8 @@ class FitReport:
     were the first of their folder count as wrong. `ece`, `coverage_95`, `coverage_98` (share
     of mails above the confidence at which 95 or 98 % are right, chosen in hindsight), and
     `moved` and `moved_right` belong to the calibration window; the last two are of its newer
-    half, with calibration and thresholds from its older half only.
+    half, with calibration and thresholds from its older half only; so is `recent`, with all
+    other figures (None without mail there).
     """
 
     examples: int
@@ -76,6 +84,7 @@ class FitReport:
     target_precision: float
     per_label: Mapping[str, LabelReport]
     held_out: Mapping[str, HeldOut]
+    recent: Report | None = None
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,8 +113,8 @@ def fit_report(
         labels=len(head.labels),
         target_precision=goal.target_precision,
         accuracy_by_quarter=_by_quarter(head.examples, past, tuned.calibration),
-        per_label=_per_label(head.examples, recent, head.labels, tuned),
-        held_out=_held_out(head, tuned.calibration, held_out),
+        per_label=_per_label(head.examples, recent, head.labels, goal, tuned),
+        held_out=_held_out(head, goal, tuned, held_out),
         **_window_figures(recent, head.labels, count_by_label(head.examples), goal, tuned),
     )
 
@@ -127,49 +136,63 @@ def _window_figures(
     right = np.array([one.right for one in outcomes], dtype=np.bool_)
     half = len(past) // 2
     earlier = tune(past[:half], labels, counts, goal)
-    later = [
-        one.right
-        for one in outcomes_of(past[half:], earlier.calibration, labels)
-        if _moves(one, earlier.thresholds)
-    ]
+    recent = _recent(past[half:], labels, earlier, goal.costs)
     return {
         "window": len(past),
         "accuracy": float(right.mean()) if len(right) else 0.0,
         "ece": expected_calibration_error(confidence, right),
         "coverage_95": coverage_at(confidence, right, 0.95),
         "coverage_98": coverage_at(confidence, right, 0.98),
-        "moved": len(later) / max(len(past) - half, 1),
-        "moved_right": sum(later) / len(later) if later else None,
+        "moved": recent.coverage.value if recent else 0.0,
+        "moved_right": recent.moved_precision.value if recent and recent.moved_precision else None,
+        "recent": recent,
     }
 
 
-def _moves(outcome: Outcome, limits: Mapping[str, FolderThreshold]) -> bool:
-    return decide(Prediction(((outcome.label, outcome.probability),)), limits).moves
+def _recent(past: Past, labels: Sequence[str], tuned: Tuned, costs: Costs) -> Report | None:
+    """All figures of `past` under a calibration and thresholds that did not see it."""
+    if not len(past):
+        return None
+    predictions = [
+        Prediction(tuple((labels[at], float(row[at])) for at in np.argsort(-row, kind="stable")))
+        for row in past.probabilities(tuned.calibration)
+    ]
+    truth = [labels[number] for number in past.truth.tolist()]
+    return measure(predictions, truth, Policy(labels, tuned.thresholds, costs))
 
 
 def _per_label(
-    examples: Sequence[Example], past: Past, labels: Sequence[str], tuned: Tuned
+    examples: Sequence[Example], past: Past, labels: Sequence[str], goal: Goal, tuned: Tuned
 ) -> dict[str, LabelReport]:
-    outcomes = outcomes_of(past, tuned.calibration, labels)
+    outcomes = outcomes_of(past, tuned.calibration, labels, goal.costs)
     predicted = Counter(one.label for one in outcomes)
     right = Counter(one.label for one in outcomes if one.right)
     actual = Counter(labels[number] for number in past.truth.tolist())
     counts = count_by_label(examples)
-    return {
-        label: LabelReport(
-            counts[label], predicted[label], right[label], actual[label], tuned.thresholds[label]
+    found = {}
+    for label in labels:
+        limit = tuned.thresholds[label]
+        lacks = (
+            missing(label, counts[label], outcomes, goal, limit.estimated_precision)
+            if limit.threshold is None
+            else None
         )
-        for label in labels
-    }
+        found[label] = LabelReport(
+            counts[label], predicted[label], right[label], actual[label], limit, lacks
+        )
+    return found
 
 
-def _held_out(head: Head | DividedHead, calibration: Calibration, size: int) -> dict[str, HeldOut]:
+def _held_out(
+    head: Head | DividedHead, goal: Goal, tuned: Tuned, size: int
+) -> dict[str, HeldOut]:
     """Leave-one-out predictions of the newest `size` mails, by example key."""
     positions = [at for at, one in enumerate(head.examples) if one.is_mail][-size:]
     if not positions:
         return {}
     newest = head.leave_one_out(len(head.examples) - positions[0])
-    outcomes = outcomes_of(newest[np.array(positions) - positions[0]], calibration, head.labels)
+    chosen = newest[np.array(positions) - positions[0]]
+    outcomes = outcomes_of(chosen, tuned.calibration, head.labels, goal.costs)
     return {
         head.examples[at].key: HeldOut(one.label, one.probability)
         for at, one in zip(positions, outcomes, strict=True)

@@ -26,6 +26,7 @@ from classifier.decision import FolderThreshold
 from classifier.labels import LEAVE
 
 Doubles = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,16 @@ class ThresholdSettings:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a past prediction said, and whether that was right."""
+    """What a past prediction said, and whether that was right.
+
+    `probability` is what will be compared with the threshold (`Costs.confidence`); a wrong one
+    counts as `cost` wrong ones.
+    """
 
     label: str
     probability: float
     right: bool
+    cost: float = 1.0
 
 
 def thresholds(
@@ -84,9 +90,11 @@ def thresholds(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Curve:
-    """Predictions by falling probability, and how many of the first were right."""
+    """Predictions by falling probability, how much the first count, and how many of them were
+    right."""
 
     probabilities: Doubles
+    total: Doubles
     right: Doubles
 
     @classmethod
@@ -94,13 +102,19 @@ class _Curve:
         ordered = sorted(outcomes, key=lambda one: -one.probability)
         return cls(
             np.array([one.probability for one in ordered], dtype=np.float64),
+            np.cumsum([0.0, *(1.0 if one.right else one.cost for one in ordered)]),
             np.cumsum([0.0, *(float(one.right) for one in ordered)]),
         )
 
     def counts(self, grid: Doubles) -> tuple[Doubles, Doubles]:
-        """Per threshold: number of predictions at or above it, and how many were right."""
-        above = np.searchsorted(-self.probabilities, -grid, side="right")
-        return above.astype(np.float64), self.right[above]
+        """Per threshold: how much the predictions at or above it count, and how many of them
+        were right."""
+        above = self.support(grid)
+        return self.total[above], self.right[above]
+
+    def support(self, grid: Doubles) -> Integers:
+        """Per threshold: number of predictions at or above it."""
+        return np.asarray(np.searchsorted(-self.probabilities, -grid, side="right"))
 
     def lower_bound(self, grid: Doubles, confidence: float) -> Doubles:
         """Per threshold: one-sided Jeffreys lower bound of the precision above it."""
@@ -117,10 +131,11 @@ def _lowest(
         return FolderThreshold(None, 0.0, 0)
     above, right = own.counts(grid)
     strength = settings.prior_strength
+    support = own.support(grid)
     estimates = (strength * pooled + right) / (strength + above)
     enough = np.flatnonzero(estimates >= target)
     if not len(enough):
         best = int(np.argmax(estimates))
-        return FolderThreshold(None, float(estimates[best]), int(above[best]))
+        return FolderThreshold(None, float(estimates[best]), int(support[best]))
     first = int(enough[0])
-    return FolderThreshold(float(grid[first]), float(estimates[first]), int(above[first]))
+    return FolderThreshold(float(grid[first]), float(estimates[first]), int(support[first]))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.calibrate import Calibration
+from classifier.costs import NO_COSTS, Costs
 from classifier.decision import FolderThreshold
 from trainer.calibration import Past, fit_calibration
 from trainer.examples import Example
@@ -20,11 +21,13 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The precision that automatic moves must have, and how carefully to look."""
+    """The precision that automatic moves must have, how carefully to look, and what mistakes
+    cost (by label)."""
 
     target_precision: float
     folder_targets: Mapping[str, float]
     settings: ThresholdSettings
+    costs: Costs = NO_COSTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def tune(past: Past, labels: Sequence[str], counts: Mapping[str, int], goal: Goa
     """Calibration and thresholds from past predictions; `counts`: training mails by label."""
     calibration = fit_calibration(past)
     limits = thresholds(
-        outcomes_of(past, calibration, labels),
+        outcomes_of(past, calibration, labels, goal.costs),
         {label: counts.get(label, 0) for label in labels},
         goal.target_precision,
         goal.settings,
@@ -48,13 +51,30 @@ def tune(past: Past, labels: Sequence[str], counts: Mapping[str, int], goal: Goa
     return Tuned(calibration, limits)
 
 
-def outcomes_of(past: Past, calibration: Calibration, labels: Sequence[str]) -> list[Outcome]:
-    """Top label, its probability and whether it was right, per prediction."""
+def outcomes_of(
+    past: Past, calibration: Calibration, labels: Sequence[str], costs: Costs = NO_COSTS
+) -> list[Outcome]:
+    """Top label, its confidence, whether it was right and what a mistake cost, per prediction.
+
+    Without costs the confidence is the probability.
+    """
     probabilities = past.probabilities(calibration)
     best = probabilities.argmax(axis=1)
+    if not costs:
+        return [
+            Outcome(labels[choice], float(row[choice]), bool(choice == truth))
+            for choice, row, truth in zip(best.tolist(), probabilities, past.truth, strict=True)
+        ]
     return [
-        Outcome(labels[choice], float(row[choice]), bool(choice == truth))
-        for choice, row, truth in zip(best.tolist(), probabilities, past.truth, strict=True)
+        Outcome(
+            labels[choice],
+            costs.confidence(labels[choice], zip(labels, shares, strict=True)),
+            choice == truth,
+            costs.of(labels[truth] if truth >= 0 else None, labels[choice]),
+        )
+        for choice, shares, truth in zip(
+            best.tolist(), probabilities.tolist(), past.truth.tolist(), strict=True
+        )
     ]
 
 

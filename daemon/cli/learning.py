@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from daemon.learning.refit import Refit
     from daemon.use_cases.classify import Classification
     from daemon.use_cases.learn import Learned
+    from daemon.use_cases.models import ModelDetails
 
 models = typer.Typer(
     help="The models of an account: list them, look at one, go back.",
     epilog="Example: inboxd models list",
     no_args_is_help=True,
 )
+
+MOST_CONFUSIONS = 10
+"""So many are shown in the table."""
 
 
 def register(cli: typer.Typer) -> None:
@@ -212,10 +216,56 @@ def show(
     console.print(f"Model {summary.version} of {name}: {summary.state}", markup=False)
     console.print(f"Gate: {summary.reason}", markup=False)
     console.print(f"Directory (with a model card): {found.directory}", markup=False)
+    _print_measured(found)
+    _print_autonomy(found.report, found.report["label_names"])
+
+
+def _print_measured(found: ModelDetails) -> None:
+    """The figures with their meaning, the folders, the worst mistakes, the calibration."""
+    if not found.measured:
+        console.print("Too little mail yet to measure how good it is.")
+        return
     names = found.report["label_names"]
-    if "evaluation" in found.report:
-        _print_evaluation(found.report["evaluation"], names)
-    _print_autonomy(found.report, names)
+    recent = found.report.get("recent") or found.report["evaluation"]
+    table(
+        f"Measured on {recent['mails']} mails that it had not seen (95 % intervals)",
+        ("figure", "#value", "#between", "what it means"),
+        [(m.name, m.value, m.interval, m.sentence) for m in found.measured],
+    )
+    for sentence in found.costs:
+        console.print(sentence, markup=False)
+    areas = recent.get("roc_auc_by_label", {})
+    table(
+        "Per folder: precision is how often the folder's name was right, recall how much of its "
+        "mail was found",
+        ("folder", "#mails", "#precision", "#recall", "#F1", "#AUC"),
+        [
+            (names.get(label, label), score["support"], percent(score["precision"]),
+             percent(score["recall"]), percent(score["f1"]), _area(areas.get(label)))
+            for label, score in recent["per_label"].items()
+            if score["support"]
+        ],
+    )  # fmt: skip
+    if found.confusions:
+        worst = found.confusions[:MOST_CONFUSIONS]
+        more = len(found.confusions) - len(worst)
+        table(
+            "Most frequent confusions" + (f" ({more} more with --json)" if more else ""),
+            ("belongs to", "was taken for", "#mails", "#cost of each"),
+            [(c.true, c.predicted, c.mails, f"{c.cost:g}") for c in worst],
+        )
+    table(
+        "Can its probabilities be believed?",
+        ("#mails", "#says", "#was right"),
+        [
+            (b["mails"], percent(b["confidence"]), percent(b["right"]))
+            for b in recent.get("reliability", ())
+        ],
+    )
+
+
+def _area(value: float | None) -> str | None:
+    return None if value is None else f"{value:.3f}"
 
 
 def rollback(account: AccountOption = None) -> None:

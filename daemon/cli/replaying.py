@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from classifier.costs import NO_COSTS, Costs
 from daemon.cli.context import AccountOption, application, engine_without_account, one_account
 from daemon.cli.output import console, percent, plain, table
 from daemon.cli.progress import progress_bar
@@ -110,14 +111,14 @@ def _of_tree(
 def _of_account(
     account: str | None, how: tuple[int, int, float | None], progress: Any
 ) -> tuple[dict[str, Any], Replay]:
-    from daemon.use_cases.replay import examples_of_account  # noqa: PLC0415 - numpy
+    from daemon.use_cases.replay import costs_of_account, examples_of_account  # noqa: PLC0415
 
     with application() as app:
-        examples, _ = examples_of_account(app, one_account(app, account))
+        name = one_account(app, account)
+        examples, _ = examples_of_account(app, name)
         target = app.settings.model.target_precision
-        return _replayed(
-            examples, how, target, progress, {"seconds_encode": 0.0, "model": _model(app.engine)}
-        )
+        more = {"seconds_encode": 0.0, "model": _model(app.engine)}
+        return _replayed(examples, how, target, progress, more, costs_of_account(app, name))
 
 
 def _replayed(
@@ -126,12 +127,13 @@ def _replayed(
     target: float,
     progress: Any,
     more: dict[str, Any],
+    costs: Costs = NO_COSTS,
 ) -> tuple[dict[str, Any], Replay]:
     from trainer.replay import ReplaySettings  # noqa: PLC0415 - numpy
     from trainer.replay import replay as run_replay  # noqa: PLC0415
 
     every, skip, asked = how
-    settings = ReplaySettings(every=every, skip=skip, target_precision=asked or target)
+    settings = ReplaySettings(every=every, skip=skip, target_precision=asked or target, costs=costs)
     outcome = run_replay(examples, settings, lambda d, n: progress("replay", d, n))
     return {**outcome.report.as_dict(), **more}, outcome
 
@@ -182,6 +184,11 @@ def _print(figures: dict[str, Any]) -> None:
         f"{figures['manual_moves']} to move by hand",
         markup=False,
     )
+    if figures["cost"] != figures["manual_moves"]:
+        console.print(
+            f"With the costs of mistakes it is as if {figures['cost']:g} mails were left",
+            markup=False,
+        )
     if figures["zero_shot_accuracy"] is not None:
         console.print(
             f"From the descriptions alone, without any filed mail: "

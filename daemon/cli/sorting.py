@@ -13,7 +13,20 @@ if TYPE_CHECKING:
     from daemon.use_cases.application import Application
     from daemon.use_cases.explain import Reasons
     from daemon.use_cases.history import Explanation
+    from daemon.use_cases.similar import SimilarMail
     from daemon.use_cases.status import AccountState
+
+KINDS = {
+    "words": "word",
+    "characters": "spelling",
+    "sender": "sender",
+    "recipients": "recipient",
+    "list": "mailing list",
+    "meta": "kind of mail",
+    "meaning": "meaning (BERT)",
+    "thread": "thread: last mail in",
+}
+"""What the kinds of reasons are called in tables."""
 
 SinceOption = Annotated[
     str | None, typer.Option("--since", help="An age (30m, 2h, 3d) or a time (2026-03-01 14:30).")
@@ -26,7 +39,7 @@ def register(cli: typer.Typer) -> None:
     cli.command("history", epilog="Example: inboxd history --since 2d --action suggested")(history)
     cli.command(
         "why",
-        epilog="Examples: inboxd why 42 · inboxd why 42 --words · inboxd why '<id@example.org>'",
+        epilog="Examples: inboxd why 42 --words --similar · inboxd why '<id@example.org>'",
     )(why)
     cli.command(
         "undo", epilog="Examples: inboxd undo 42 43 · inboxd undo --last 5 · inboxd undo --since 1h"
@@ -74,8 +87,8 @@ def _print_folders(account: AccountState) -> None:
         if account.unreadable
         else None
     )
-    notes = ((account.error, "red"), (account.notice, "yellow"), (unreadable, "yellow"))
-    for text, style in notes:
+    warnings = [(text, "yellow") for text in (account.notice, unreadable, *account.warnings)]
+    for text, style in ((account.error, "red"), *warnings):
         if text:
             console.print(f"{account.name}: {text}", style=style, markup=False)
     if account.held:
@@ -88,10 +101,10 @@ def _print_folders(account: AccountState) -> None:
     if account.folders:
         table(
             f"Folders of {account.name}",
-            ("folder", "state", "#examples", "#mails", "#moves from", "#estimated precision"),
+            ("folder", "state", "#examples", "#mails", "#moves from", "#precision", "missing"),
             [
                 (f.folder, f.state, f.examples, f.messages, percent(f.threshold),
-                 percent(f.estimated_precision))
+                 percent(f.estimated_precision), f.missing or "")
                 for f in account.folders
             ],
         )  # fmt: skip
@@ -137,6 +150,12 @@ def why(
             "--words", help="Fetch the mail and name the words, senders and lists that counted."
         ),
     ] = False,
+    similar: Annotated[
+        bool,
+        typer.Option(
+            "--similar", help="Show the most similar past mails; fetches their subjects to show."
+        ),
+    ] = False,
     account: AccountOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -146,8 +165,10 @@ def why(
     with application() as app:
         found = read_why(app, account, message)
         reasons = _reasons(app, found) if words else None
+        alike = _similar(app, found) if similar else None
     if as_json:
-        print_json({"decision": found, "reasons": reasons} if words else found)
+        more = ({"reasons": reasons} if words else {}) | ({"similar": alike} if similar else {})
+        print_json({"decision": found, **more} if more else found)
         return
     _print_explanation(found)
     if reasons is not None:
@@ -155,8 +176,31 @@ def why(
             f"What speaks for {reasons.folder} ({percent(reasons.probability)}), "
             f"model {reasons.model}",
             ("kind", "what", "#weight (logits)"),
-            [(r.kind, r.name or "(as a whole)", f"{r.weight:+.2f}") for r in reasons.reasons],
+            [
+                (KINDS.get(r.kind, r.kind), r.name or "(as a whole)", f"{r.weight:+.2f}")
+                for r in reasons.reasons
+            ],
         )
+    if alike is not None:
+        _print_similar(alike)
+
+
+def _print_similar(mails: list[SimilarMail]) -> None:
+    table(
+        "The most similar mails that you have filed",
+        ("#mail", "#similarity", "date", "folder", "subject"),
+        [
+            (m.message, percent(m.similarity), f"{m.date.astimezone():%Y-%m-%d}", m.folder,
+             m.subject or "(gone)")
+            for m in mails
+        ],
+    )  # fmt: skip
+
+
+def _similar(app: Application, found: Explanation) -> list[SimilarMail]:
+    from daemon.use_cases.similar import similar_mails  # noqa: PLC0415 - loads torch
+
+    return similar_mails(app, found.account, str(found.message), subjects=True)
 
 
 def _reasons(app: Application, found: Explanation) -> Reasons:

@@ -15,8 +15,12 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from classifier.costs import HIGHEST, LOWEST
+
 KeyPath = tuple[str, ...]
 """Where a key stands: ("accounts", "private", "port")."""
+
+_TABLE_OF_COSTS = f"a table of confusions with a cost from {LOWEST:g} to {HIGHEST:g} each"
 
 NAME = "NAME"
 """Stands in a `KeyPath` for a name that the user chooses."""
@@ -100,7 +104,8 @@ def describe(info: FieldInfo) -> str:
     if typing.get_origin(kind) is tuple:
         return "a list of texts"
     if typing.get_origin(kind) is Mapping:
-        return "a table of folders with a sentence each"
+        costs = _unwrapped(typing.get_args(kind)[1]) is float
+        return _TABLE_OF_COSTS if costs else "a table of folders with a sentence each"
     words = {
         bool: "true or false",
         int: "a whole number",

@@ -27,6 +27,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from daemon.config.environment import EnvironmentSource
 from daemon.config.values import (
     AccountName,
+    Confusion,
+    Cost,
     Description,
     FilePath,
     FolderName,
@@ -194,6 +196,14 @@ class ModelSettings(Section):
     """How often inboxd has to be right before it may move mail into a folder. A folder for which
     your past mail does not promise this gets suggestions only. Higher means fewer moves and fewer
     wrong ones."""
+
+    costs: Mapping[Confusion, Cost] = Field(
+        default_factory=dict, examples=[{"Schadensmeldungen -> Kündigungen": 5}]
+    )
+    """What a mistake costs, in mails left in the inbox; by default 1. The line says where the mail
+    belongs and where it is wrongly filed; * is any folder. inboxd then moves such mail only when
+    it is surer. Holds for every account that has these folders; may also be a table of its own,
+    [model.costs]."""
 
     max_tokens: Whole = Field(256, ge=16, le=8192)
     """How much of a mail the encoder reads, in tokens of about four letters. More is slower;

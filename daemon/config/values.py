@@ -11,6 +11,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from classifier.costs import HIGHEST, LOWEST, read_confusion
+
 
 def fault(problem: str, mend: str) -> PydanticCustomError:
     """A validation error that already says, in plain words, what is wrong and how to mend it."""
@@ -98,6 +100,17 @@ def _check_description(sentence: str) -> str:
     return " ".join(sentence.split())
 
 
+def _check_confusion(text: str) -> str:
+    try:
+        return " -> ".join(read_confusion(text))
+    except ValueError as error:
+        raise fault(
+            f"{error}: {text!r}",
+            "Write the folder where the mail belongs, an arrow, and the folder it is wrongly "
+            'filed under: "Schadensmeldungen -> Kündigungen" = 5. * stands for any folder.',
+        ) from error
+
+
 def _check_account_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise fault(
@@ -118,6 +131,8 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Pattern = Annotated[str, AfterValidator(_check_pattern)]
 FolderName = Annotated[str, AfterValidator(_check_described_name)]
 Description = Annotated[str, AfterValidator(_check_description)]
+Confusion = Annotated[str, AfterValidator(_check_confusion)]
+Cost = Annotated[float, Field(strict=True, ge=LOWEST, le=HIGHEST)]
 AccountName = Annotated[str, AfterValidator(_check_account_name)]
 Host = Annotated[Text, AfterValidator(_check_host)]
 TimeOfDay = Annotated[time, BeforeValidator(_read_time)]

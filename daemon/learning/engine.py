@@ -188,7 +188,7 @@ class ModelJudge:
         for prediction in predictions:
             decision = self.model.decide(prediction)
             ranked = tuple((_folder_id(label), p) for label, p in prediction.ranked)
-            reason = decision.sentence(self.model.label_set.name(decision.label))
+            reason = self.model.sentence(decision)
             verdicts.append(Verdict(ranked, decision.threshold, decision.moves, reason))
         return verdicts
 

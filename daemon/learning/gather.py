@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from classifier.costs import Costs
 from classifier.features import Features
 from classifier.labels import LEAVE
 from classifier.mail import Mail
@@ -238,6 +239,19 @@ def described_folders(
         for folder in work.folders.of(account)
         if folder.role is Role.LABEL and folder.name in descriptions
     ]
+
+
+def label_costs(work: UnitOfWork, account: Account, costs: Costs) -> Costs:
+    """`costs` by folder name → by label, as far as the account has these folders.
+
+    The inbox stands for mail that should stay there.
+    """
+    labels = {
+        folder.name: label_key(folder.id if folder.role is Role.LABEL else None)
+        for folder in work.folders.of(account)
+        if folder.role in {Role.LABEL, Role.INBOX}
+    }
+    return costs.of_labels(labels)
 
 
 def _with_features(work: UnitOfWork, rows: Sequence[ExampleRow], fingerprint: str) -> list[Example]:

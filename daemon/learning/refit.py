@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from classifier.costs import NO_COSTS, Costs
 from daemon.errors import ModelError
 from daemon.mailbox.port import Mailbox
 from daemon.store import Store, UnitOfWork
@@ -43,7 +44,7 @@ class RefitSettings:
     """How an account's examples become a model; see the configuration's [model], [training].
 
     `descriptions`: sentence by folder name. `blocks`: weight by block, the defaults where none
-    is given.
+    is given. `costs`: of mistakes, by folder name.
     """
 
     max_bytes: int
@@ -54,6 +55,7 @@ class RefitSettings:
     keep_models: int
     descriptions: Mapping[str, str] = field(default_factory=dict)
     blocks: Mapping[str, float] = field(default_factory=dict)
+    costs: Costs = NO_COSTS
 
     def for_fit(self) -> FitSettings:
         """The same in the trainer's terms."""
@@ -82,9 +84,14 @@ class Refit:
     evaluation: Mapping[str, Any] | None
 
 
-def is_due(store: Store, account_name: str, descriptions: Mapping[str, str] | None = None) -> bool:
+def is_due(
+    store: Store,
+    account_name: str,
+    descriptions: Mapping[str, str] | None = None,
+    costs: Costs = NO_COSTS,
+) -> bool:
     """Whether people taught something since the last model was trained: by filing mail, or by
-    changing the `descriptions` of their folders."""
+    changing the `descriptions` of their folders or the `costs` of mistakes."""
     with store.read() as work:
         account = work.accounts.get(account_name)
         if account is None:
@@ -93,7 +100,7 @@ def is_due(store: Store, account_name: str, descriptions: Mapping[str, str] | No
         described = _described(work, account, descriptions or {})
         if newest is None:
             return work.examples.count(account) > 0 or len(described) > 1
-        return newest.data_hash != _data_hash(work, account, described)
+        return newest.data_hash != _data_hash(work, account, described, costs)
 
 
 def _described(
@@ -106,12 +113,25 @@ def _described(
     return described_folders(work, account, descriptions)
 
 
-def _data_hash(work: UnitOfWork, account: Account, described: Sequence[Description]) -> str:
-    """Identifies what a model would be trained on."""
+def _label_costs(work: UnitOfWork, account: Account, costs: Costs) -> Costs:
+    if not costs:
+        return NO_COSTS
+    from daemon.learning.gather import label_costs  # noqa: PLC0415 - numpy
+
+    return label_costs(work, account, costs)
+
+
+def _data_hash(
+    work: UnitOfWork, account: Account, described: Sequence[Description], costs: Costs
+) -> str:
+    """Identifies what a model would be trained on; `costs` by folder name."""
     examples = work.examples.data_hash(account)
-    if not described:
+    by_label = _label_costs(work, account, costs).to_json()
+    if not described and not by_label:
         return examples
-    content = json.dumps([examples, *((d.label, d.name, d.sentence) for d in described)])
+    texts = [(d.label, d.name, d.sentence) for d in described]
+    # Without costs the same as before there were any: an update alone makes no re-fit due.
+    content = json.dumps([examples, *texts, *([{"costs": by_label}] if by_label else [])])
     return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 
@@ -142,14 +162,16 @@ def refit(
     if stopped():
         # A model of half the examples would pass for one of all of them.
         return Refit(None, False, "Stopped before training.", 0, {}, 0.0, {}, None)
-    data, data_hash = _gathered(store, account_name, source, settings)
+    data, data_hash, costs = _gathered(store, account_name, source, settings)
     try:
-        candidate = _Candidate.train(data, settings, source.fingerprint, engine, evaluate=evaluate)
+        candidate = _Candidate.train(
+            data, settings, costs, source.fingerprint, engine, evaluate=evaluate
+        )
     except ModelNotTrainable as error:
         log.info("train.not_possible", account=account_name, examples=len(data.examples))
         return Refit(None, False, error.reason, len(data.examples), {}, 0.0, {}, None)
     models = engine.account(account_name)
-    verdict = candidate.judge(models)
+    verdict = candidate.judge(models, _turned_away(store, account_name))
     now = clock()
     version = models.registry.new_version(now)
     candidate.save(models, version, now, verdict)
@@ -178,6 +200,20 @@ def refit(
     )
 
 
+def _turned_away(store: Store, account_name: str) -> int:
+    """How many candidates in a row the rules that give way in the end have turned away."""
+    from trainer.gate import PATIENT_RULES  # noqa: PLC0415 - loads torch
+
+    count = 0
+    with store.read() as work:
+        account = work.accounts.get(account_name)
+        for row in work.models.of(account) if account is not None else ():
+            if row.state is not ModelState.REJECTED:
+                break
+            count += row.report.get("gate", {}).get("rule") in PATIENT_RULES
+    return count
+
+
 def unfiled_for(settings: RefitSettings) -> int:
     """How many mails without a folder may help; they do where folders are described."""
     from trainer.descriptions import BACKGROUND  # noqa: PLC0415 - numpy
@@ -187,19 +223,21 @@ def unfiled_for(settings: RefitSettings) -> int:
 
 def _gathered(
     store: Store, account_name: str, source: FeatureSource, settings: RefitSettings
-) -> tuple[TrainingSet, str]:
-    """What there is to learn from, descriptions included, and the hash that identifies it."""
+) -> tuple[TrainingSet, str, Costs]:
+    """What there is to learn from, descriptions included, the hash that identifies it, and the
+    costs of mistakes by label."""
     from classifier.features import Features  # noqa: PLC0415 - numpy
     from daemon.learning.gather import training_set  # noqa: PLC0415
     from trainer.descriptions import description_examples  # noqa: PLC0415
 
     described: list[Description] = []
-    data_hash = ""
+    data_hash, costs = "", NO_COSTS
     with store.read() as work:
         account = work.accounts.get(account_name)
         if account is not None:
             described = _described(work, account, settings.descriptions)
-            data_hash = _data_hash(work, account, described)
+            data_hash = _data_hash(work, account, described, settings.costs)
+            costs = _label_costs(work, account, settings.costs)
     data = training_set(
         store,
         account_name,
@@ -212,7 +250,7 @@ def _gathered(
     examples = description_examples(
         described, lambda mails: [Features.from_bytes(f) for f in source.featurize(mails)]
     )
-    return data.with_descriptions(described, examples), data_hash
+    return data.with_descriptions(described, examples), data_hash, costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +267,7 @@ class _Candidate:
         cls,
         data: TrainingSet,
         settings: RefitSettings,
+        costs: Costs,
         fingerprint: str,
         engine: Engine,
         *,
@@ -246,6 +285,7 @@ class _Candidate:
             chosen,
             featurizer_fingerprint=fingerprint,
             target_precision=settings.target_precision,
+            costs=costs,
             encoder=engine.encoder_description(),
             background=data.background,
         )
@@ -258,6 +298,7 @@ class _Candidate:
                     data.label_names,
                     chosen,
                     target_precision=settings.target_precision,
+                    costs=costs,
                 )
         return cls(data, fitted, chosen, evaluation)
 
@@ -272,7 +313,7 @@ class _Candidate:
             figures["evaluation"] = self.evaluation.as_dict()
         return figures
 
-    def judge(self, models: AccountModel) -> Verdict:
+    def judge(self, models: AccountModel, turned_away: int) -> Verdict:
         """Ask the gate, against the model in use (if it can still be used at all)."""
         from trainer import gate  # noqa: PLC0415 - loads torch
 
@@ -281,6 +322,7 @@ class _Candidate:
             gate.Contender(self.fitted.model, self.fitted.report.held_out),
             current,
             self.data.examples,
+            turned_away,
         )
 
     def save(self, models: AccountModel, version: str, now: datetime, verdict: Verdict) -> None:
@@ -353,7 +395,7 @@ def _record(
                 reason=verdict.reason,
                 examples=len(candidate.data.examples),
                 data_hash=data_hash,
-                report=candidate.report | {"gate": dict(verdict.figures)},
+                report=candidate.report | {"gate": {**verdict.figures, "rule": verdict.rule}},
                 created_at=now,
             )
         )

@@ -99,6 +99,16 @@ class Examples:
         )
         return dict(self._session.execute(query).all())
 
+    def folders_by_message(self, account: Account) -> dict[int, str | None]:
+        """Folder name (None: leave it in the inbox) of every usable example, by message id."""
+        query = (
+            select(Example.message_id, Folder.name)
+            .select_from(Example)
+            .outerjoin(Example.folder)
+            .where(*_usable(account))
+        )
+        return dict(self._session.execute(query).all())
+
     def data_hash(self, account: Account) -> str:
         """Identifies the present set of usable examples and their labels."""
         digest = hashlib.blake2b(digest_size=16)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from classifier.costs import Costs
 from daemon.config.settings import AccountSettings, Settings
 from daemon.errors import NotFound
 from daemon.learning.engine import Engine
@@ -88,7 +89,13 @@ class Application:
             target_precision=model.target_precision,
             keep_models=model.keep_models,
             descriptions=self.account(name).folders.descriptions,
+            costs=self.costs,
         )
+
+    @property
+    def costs(self) -> Costs:
+        """What mistakes cost, by folder name."""
+        return Costs.from_lines(self.settings.model.costs)
 
     @contextmanager
     def mailbox(self, name: str) -> Iterator[Mailbox]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon.errors import FolderMissing, InboxdError, MailboxError
 from daemon.mailbox.port import FolderInfo, FolderStatus, Mailbox
 from daemon.sorting.folders import FolderPatterns
 from daemon.store.tables import Role
 from daemon.use_cases.application import Application
+from daemon.use_cases.costs import cost_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,10 @@ def _check(app: Application, name: str) -> AccountCheck:
         model = app.engine.account(name).current()
         with app.mailbox(name) as mailbox:
             described = app.account(name).folders.descriptions
-            return _look(mailbox, app.patterns(name), name, mode, model, described)
+            found = _look(mailbox, app.patterns(name), name, mode, model, described)
+        labels = {each.name for each in found.folders if each.role == Role.LABEL.value}
+        costs = cost_warnings(app, name, labels)
+        return replace(found, warnings=(*found.warnings, *costs))
     except InboxdError as error:
         return AccountCheck(
             name,

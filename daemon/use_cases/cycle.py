@@ -107,7 +107,7 @@ def train_account(
 
 def is_learning_due(app: Application, name: str) -> bool:
     """Whether anything was taught, by moves or in the configuration, since the last model."""
-    return is_due(app.store, name, app.account(name).folders.descriptions)
+    return is_due(app.store, name, app.account(name).folders.descriptions, app.costs)
 
 
 def is_paused(app: Application, name: str) -> bool:

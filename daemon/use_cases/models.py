@@ -10,6 +10,7 @@ from classifier.registry import RegistryError
 from daemon.errors import NotFound
 from daemon.store.tables import ModelRow, ModelState
 from daemon.use_cases.application import Application
+from trainer.meaning import Confusion, Meaning, confusions, costs_in_words, meanings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,19 @@ class ModelSummary:
 
 @dataclass(frozen=True, slots=True)
 class ModelDetails:
-    """A model with everything that was measured when it was trained."""
+    """A model with everything that was measured when it was trained.
+
+    `measured`: the main figures with what they mean, of each of the last mails as predicted
+    from the mails before it. `confusions`: the mistakes among them, most costly first. `costs`:
+    those configured, in words. All three are empty where nothing could be measured.
+    """
 
     summary: ModelSummary
     directory: str
     report: dict[str, Any]
+    measured: tuple[Meaning, ...] = ()
+    confusions: tuple[Confusion, ...] = ()
+    costs: tuple[str, ...] = ()
 
 
 def list_models(app: Application, name: str | None) -> list[ModelSummary]:
@@ -59,9 +68,22 @@ def show_model(app: Application, name: str, version: str | None) -> ModelDetails
             raise NotFound(
                 f"Account {name} has no model {wanted}.", next_step="Run: inboxd models list"
             )
-        return ModelDetails(
-            _summary(app, name, row), str(model.registry.path(wanted)), dict(row.report)
-        )
+        return _details(_summary(app, name, row), str(model.registry.path(wanted)), row.report)
+
+
+def _details(summary: ModelSummary, directory: str, report: dict[str, Any]) -> ModelDetails:
+    names = report["label_names"]
+    recent = report.get("recent") or report.get("evaluation")
+    if not recent:
+        return ModelDetails(summary, directory, dict(report))
+    return ModelDetails(
+        summary,
+        directory,
+        dict(report),
+        tuple(meanings(recent)),
+        tuple(confusions(recent, names)),
+        tuple(costs_in_words(recent, names)),
+    )
 
 
 def roll_back(app: Application, name: str) -> str:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from classifier.costs import NO_COSTS, Costs
 from classifier.mail import Mail
 from classifier.text import prepare
 from daemon.config.settings import FolderSettings
 from daemon.errors import ConfigError, ConfigFault, NotFound
 from daemon.learning.engine import Engine
-from daemon.learning.gather import described_folders, label_key, training_set
+from daemon.learning.gather import described_folders, label_costs, label_key, training_set
 from daemon.mail.parse import parse
 from daemon.sorting.threads import hash_message_id
 from daemon.use_cases.application import Application
@@ -133,6 +134,13 @@ def described_examples(
         [Description(folder, folder, descriptions[folder]) for folder in folders],
         engine.featurizer().features,
     )
+
+
+def costs_of_account(app: Application, name: str) -> Costs:
+    """The configured costs of mistakes, by the labels of the account's examples."""
+    with app.store.read() as work:
+        account = work.accounts.get(name)
+        return label_costs(work, account, app.costs) if account is not None else NO_COSTS
 
 
 def examples_of_account(app: Application, name: str) -> tuple[list[Example], dict[str, str]]:

@@ -7,16 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from daemon.config.settings import Settings
 from daemon.locks import running_process
 from daemon.store import UnitOfWork
 from daemon.store.tables import Account, Action, Folder, Role
 from daemon.use_cases.application import Application
+from daemon.use_cases.costs import cost_warnings
 
 
 @dataclass(frozen=True, slots=True)
 class FolderState:
     """One label folder. `state`: "learning" (no example counts yet), "suggesting" (its past
-    predictions do not show the target precision) or "sorting"."""
+    predictions do not show the target precision) or "sorting".
+
+    What a folder that does not sort yet lacks is in `missing_mails` (filed mails),
+    `missing_right_predictions` (so many more, none wrong in between, None where nobody can
+    tell) and, in words, `missing` (None: nothing). `target` is the precision asked for.
+    """
 
     folder: str
     state: str
@@ -24,6 +31,10 @@ class FolderState:
     messages: int
     threshold: float | None
     estimated_precision: float | None
+    target: float
+    missing: str | None = None
+    missing_mails: int = 0
+    missing_right_predictions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,7 @@ class AccountState:
     notice: str | None
     folders: tuple[FolderState, ...]
     held: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +106,13 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
         last_cycle=account.last_cycle_at,
         error=account.last_error,
         notice=account.notice,
-        folders=_folders(work, account, model),
+        folders=_folders(app, work, account, model),
         held=work.corrections.count_held(account),
+        warnings=tuple(
+            cost_warnings(
+                app, name, [f.name for f in work.folders.of(account) if f.role is Role.LABEL]
+            )
+        ),
     )
 
 
@@ -112,25 +129,57 @@ def _state(account: Account, model: str | None) -> str:
     return "ready" if model is not None else "untrained"
 
 
-def _folders(work: UnitOfWork, account: Account, model: str | None) -> tuple[FolderState, ...]:
+def _folders(
+    app: Application, work: UnitOfWork, account: Account, model: str | None
+) -> tuple[FolderState, ...]:
     row = work.models.get(account, model) if model is not None else None
-    thresholds: Mapping[str, Mapping[str, Any]] = row.report.get("thresholds", {}) if row else {}
+    report: Mapping[str, Any] = row.report if row else {}
     examples = work.examples.counts_by_folder(account)
     folders = [f for f in work.folders.of(account) if f.role is Role.LABEL]
     messages = work.placements.counts(folders)
     return tuple(
-        _folder(folder, thresholds, examples.get(folder.id, 0), messages.get(folder.id, 0))
+        _folder(
+            app.settings, folder, report, examples.get(folder.id, 0), messages.get(folder.id, 0)
+        )
         for folder in folders
     )
 
 
 def _folder(
-    folder: Folder, thresholds: Mapping[str, Mapping[str, Any]], examples: int, messages: int
+    settings: Settings, folder: Folder, report: Mapping[str, Any], examples: int, messages: int
 ) -> FolderState:
-    known = thresholds.get(str(folder.id))
+    target = report.get("target_precision", settings.model.target_precision)
+    known = report.get("thresholds", {}).get(str(folder.id))
     if known is None:
-        return FolderState(folder.name, "learning", examples, messages, None, None)
-    state = "suggesting" if known["threshold"] is None else "sorting"
+        lacking = max(settings.training.min_examples_per_folder - examples, 0)
+        missing = _mails(lacking) if lacking else "the next training"
+        return FolderState(
+            *(folder.name, "learning", examples, messages, None, None, target),
+            missing=missing,
+            missing_mails=lacking,
+        )
+    figures = (examples, messages, known["threshold"], known["estimated_precision"], target)
+    if known["threshold"] is not None:
+        return FolderState(folder.name, "sorting", *figures)
+    # Models of earlier versions do not tell.
+    lacks = report.get("per_label", {}).get(str(folder.id), {}).get("missing") or {}
+    mails, right = lacks.get("mails", 0), lacks.get("right_predictions")
     return FolderState(
-        folder.name, state, examples, messages, known["threshold"], known["estimated_precision"]
+        *(folder.name, "suggesting", *figures),
+        missing=_missing(mails, right, known["estimated_precision"], target),
+        missing_mails=mails,
+        missing_right_predictions=right,
     )
+
+
+def _missing(mails: int, right: int | None, precision: float, target: float) -> str:
+    """What keeps a folder from sorting, in a few words."""
+    if mails:
+        return _mails(mails)
+    short = f"precision {precision:.3f} of {target:.3f}" if precision < target else ""
+    more = f"{right} more right prediction{'s' if right != 1 else ''}" if right else ""
+    return ": ".join(part for part in (short, more) if part) or "the next training"
+
+
+def _mails(number: int) -> str:
+    return f"{number} more mail{'s' if number != 1 else ''}"

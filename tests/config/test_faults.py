@@ -243,3 +243,20 @@ def test_long_values_are_cut(faults_in: Faults) -> None:
     fault = faults_in(ACCOUNT + f"mode = {text}\n")["accounts.private.mode"]
 
     assert len(fault.problem) < 200
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('"Kündigungen" = 5', "two folders with an arrow"),
+        ('"* -> *" = 5', "target_precision"),
+        ('"A -> B" = 0.5', "a cost from 1 to 1000"),
+        ('"A -> B" = "dear"', "a cost from 1 to 1000"),
+    ],
+)
+def test_a_cost_that_makes_no_sense_is_a_fault(faults_in: Faults, line: str, problem: str) -> None:
+    """In words that say how to write it."""
+    fault = faults_in(f"[model.costs]\n{line}\n{ACCOUNT}")["model.costs"]
+
+    assert problem in fault.problem
+    assert "Schadensmeldungen -> Kündigungen" in fault.mend

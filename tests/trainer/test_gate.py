@@ -11,7 +11,7 @@ import numpy as np
 from tests.trainer.mailboxes import mailbox
 from trainer.examples import Example
 from trainer.fit import Fitted, HeldOut, fit
-from trainer.gate import RECENT, Contender, judge
+from trainer.gate import PATIENCE, RECENT, Contender, Rule, judge
 
 MAILS = mailbox(320, noise=0.05)
 
@@ -98,3 +98,77 @@ def test_figures_are_json() -> None:
     """They are stored with the model."""
     verdict = judge(contender(learnt(MAILS)), contender(learnt(MAILS[:290])), MAILS)
     assert json.loads(json.dumps(verdict.figures))["compared"] == RECENT
+
+
+def saying(found: Fitted, labels: dict[str, str]) -> Contender:
+    """The model, but with other words about some mails: label by example key."""
+    held_out = {
+        key: HeldOut(labels.get(key, one.label), one.probability)
+        for key, one in found.report.held_out.items()
+    }
+    return Contender(found.model, held_out)
+
+
+GOOD = learnt(MAILS)
+TRUTH = {one.key: one.label for one in MAILS}
+PERFECT = saying(GOOD, TRUTH)
+
+
+def swapped(lost: str, gained: int) -> tuple[Contender, Contender]:
+    """A candidate that puts twelve mails of `lost` elsewhere, and a model in use that is wrong
+    about `gained` mails of other folders."""
+    theirs = [one for one in MAILS if one.label == lost][-12:]
+    others = [one for one in MAILS if one.label != lost][-gained:]
+    elsewhere = {one.key: others[0].label for one in theirs}
+    wrong = {one.key: lost for one in others}
+    return saying(GOOD, TRUTH | elsewhere), saying(GOOD, TRUTH | wrong)
+
+
+def test_a_candidate_that_breaks_a_folder_that_sorts_is_turned_away() -> None:
+    """As good on the whole, but one folder pays for the others."""
+    assert GOOD.model.thresholds["folder-1"].threshold is not None
+    candidate, current = swapped("folder-1", 12)
+    verdict = judge(candidate, current, MAILS)
+    assert not verdict.promote
+    assert verdict.rule is Rule.FOLDER
+    assert "folder-1 works today and would get worse (recall" in verdict.reason
+
+
+def test_a_single_mail_breaks_no_folder() -> None:
+    """Two lost mails may be chance."""
+    lost = [one.key for one in MAILS if one.label == "folder-1"][-2:]
+    candidate = saying(GOOD, TRUTH | dict.fromkeys(lost, "folder-2"))
+    assert judge(candidate, PERFECT, MAILS).promote
+
+
+def test_the_gate_gives_way_after_enough_candidates() -> None:
+    """A stale model is not kept for ever."""
+    candidate, current = swapped("folder-1", 12)
+    assert not judge(candidate, current, MAILS, PATIENCE - 1).promote
+    last = judge(candidate, current, MAILS, PATIENCE)
+    assert last.promote
+    assert "not once more" in last.reason
+
+
+def test_churn_for_nothing_is_turned_away() -> None:
+    """Both are wrong on a fifth of the mail, but each on another fifth."""
+    ours, theirs = MAILS[0::6], MAILS[1::6]
+    candidate = saying(GOOD, TRUTH | {one.key: _another(one.label) for one in ours})
+    current = saying(GOOD, TRUTH | {one.key: _another(one.label) for one in theirs})
+    verdict = judge(candidate, current, MAILS)
+    assert verdict.rule is Rule.CHURN
+    assert "verdicts change" in verdict.reason
+    assert verdict.figures["churn_to_truth"] > 0.1
+
+
+def test_verdicts_that_flip_to_the_truth_are_no_harm() -> None:
+    """A person filed a third of the mail anew, and the candidate follows."""
+    moved = {one.key: _another(one.label) for one in MAILS[0::3]}
+    verdict = judge(PERFECT, saying(GOOD, TRUTH | moved), MAILS)
+    assert verdict.promote
+    assert verdict.figures["churn"] > 0.3
+    assert verdict.figures["churn_else"] == 0.0
+
+
+def _another(label: str) -> str:
+    return f"folder-{(int(label[-1]) + 1) % 4}"
