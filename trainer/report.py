@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,10 +14,10 @@ from classifier.calibrate import Calibration
 from classifier.decision import FolderThreshold, Prediction, decide
 from trainer.calibration import Past
 from trainer.examples import Example
-from trainer.head import Head
+from trainer.heads import TrainedHead
 from trainer.metrics import coverage_at, expected_calibration_error
 from trainer.thresholds import Outcome
-from trainer.tune import Goal, Tuned, count_by_label, outcomes_of, recent_mails, tune
+from trainer.tune import Goal, Tuned, count_by_label, honest_positions, outcomes_of, tune
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,30 +83,37 @@ class FitReport:
 
 
 def fit_report(
-    head: Head, past: Past, goal: Goal, tuned: Tuned, *, window: int, held_out: int, left_out: int
+    head: TrainedHead,
+    past: Past,
+    goal: Goal,
+    tuned: Tuned,
+    *,
+    window: int,
+    held_out: int,
+    left_out: int,
+    seen: Collection[str] = (),
 ) -> FitReport:
     """The report on a head that was tuned on the last `window` of its `past` predictions.
 
-    `held_out`: how many leave-one-out predictions to keep. `seconds` is left at 0.
+    `held_out`: how many leave-one-out predictions to keep. `seen`: keys of mails whose
+    predictions are not honest, see `trainer.fit`. `seconds` is left at 0.
     """
-    recent = past[recent_mails(head.examples, window)]
+    honest = honest_positions(head.examples, past, len(past), seen)
+    recent = past[honest[-window:]]
     return FitReport(
         examples=len(head.examples),
         left_out=left_out,
         labels=len(head.labels),
         target_precision=goal.target_precision,
-        accuracy_by_quarter=_by_quarter(head.examples, past, tuned.calibration),
+        accuracy_by_quarter=_by_quarter(past[honest], tuned.calibration),
         per_label=_per_label(head.examples, recent, head.labels, tuned),
-        held_out=_held_out(head, tuned.calibration, held_out),
+        held_out=_held_out(head, tuned.calibration, held_out, seen),
         **_window_figures(recent, head.labels, count_by_label(head.examples), goal, tuned),
     )
 
 
-def _by_quarter(
-    examples: Sequence[Example], past: Past, calibration: Calibration
-) -> tuple[float, ...]:
-    positions = recent_mails(examples, len(examples))
-    right = past[positions].probabilities(calibration).argmax(axis=1) == past.truth[positions]
+def _by_quarter(past: Past, calibration: Calibration) -> tuple[float, ...]:
+    right = past.probabilities(calibration).argmax(axis=1) == past.truth
     return tuple(float(part.mean()) for part in np.array_split(right, 4) if len(part))
 
 
@@ -155,9 +162,13 @@ def _per_label(
     }
 
 
-def _held_out(head: Head, calibration: Calibration, size: int) -> dict[str, HeldOut]:
-    """Leave-one-out predictions of the newest `size` mails, by example key."""
-    positions = [at for at, one in enumerate(head.examples) if one.is_mail][-size:]
+def _held_out(
+    head: TrainedHead, calibration: Calibration, size: int, seen: Collection[str]
+) -> dict[str, HeldOut]:
+    """Leave-one-out predictions of the newest `size` mails not in `seen`, by example key."""
+    positions = [at for at, one in enumerate(head.examples) if one.is_mail and one.key not in seen][
+        -size:
+    ]
     if not positions:
         return {}
     chosen = head.leave_one_out()[np.array(positions)]
