@@ -5,11 +5,12 @@
     both      logits = scale · scores + bonus of the thread
 
 The first is one linear layer over everything that a mail tells, the second the usual head of a
-fine-tuned BERT, over nothing but the encoder's vector. An ordinary transformers model: configuration in JSON, parameters in safetensors, `forward`
-returns a `SequenceClassifierOutput`. The ridge head's weights come from the closed form
-(`trainer.fit`), the classic one's from gradient steps (`trainer.classic`); gradients flow through
-both, so that a fine-tune can reach the encoder (`trainer.finetune`). The encoder is attached after loading and never saved with the head: it is
-hundreds of megabytes, the same for all versions, and named in the configuration.
+fine-tuned BERT, over nothing but the encoder's vector. An ordinary transformers model:
+configuration in JSON, parameters in safetensors, `forward` returns a `SequenceClassifierOutput`.
+The ridge head's weights come from the closed form (`trainer.fit`), the classic one's from gradient
+steps (`trainer.classic`); gradients flow through both, so that a fine-tune can reach the encoder
+(`trainer.finetune`). The encoder is attached after loading and never saved with the head: it is
+hundreds of megabytes, the same for many versions, and named in the configuration.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from daemon.cli.context import AccountOption, JsonOption, application, one_account
-from daemon.cli.output import console, errors, percent, print_json, table, when
+from daemon.cli.output import console, errors, json_line, percent, print_json, table, when
+from daemon.use_cases.split import Split
 
 if TYPE_CHECKING:
     from daemon.learning.refit import Refit
     from daemon.use_cases.classify import Classification
+    from daemon.use_cases.deep import Deep
     from daemon.use_cases.learn import Learned, Progress
 
 models = typer.Typer(
@@ -30,13 +32,19 @@ STAGES = {
     "train": "Learning and evaluating",
     "replay": "Living through it again",
     "baselines": "The same for the baselines",
+    "fetch": "Fetching mail again",
+    "tune": "Tuning the encoder",
+    "reread": "Reading mail with the tuned encoder",
+    "rebuild": "Reading the rest with it",
 }
 
 
 def register(cli: typer.Typer) -> None:
     """Add this module's commands."""
     cli.command("learn", epilog="Example: inboxd learn --account private --newest 200")(learn)
-    cli.command("train", epilog="Example: inboxd train")(train)
+    cli.command("train", epilog="Examples: inboxd train · inboxd train --deep --account private")(
+        train
+    )
     cli.command("classify", epilog="Examples: inboxd classify mail.eml · inboxd classify - < mail")(
         classify
     )
@@ -114,7 +122,7 @@ def _print_refit(account: str, result: Refit) -> None:
         console.print(f"{account}: no model yet: {result.reason}", style="yellow", markup=False)
         return
     if result.evaluation is not None:
-        _print_evaluation(result.evaluation, result.labels)
+        _print_evaluation(result.evaluation, result.labels, result.report.get("split", Split.TIME))
     _print_autonomy(result.report, result.labels)
     verb = "is in use" if result.promoted else "was not taken"
     console.print(
@@ -124,10 +132,17 @@ def _print_refit(account: str, result: Refit) -> None:
     )
 
 
-def _print_evaluation(report: Mapping[str, Any], names: Mapping[str, str]) -> None:
-    """Precision, recall and F1 per folder on the newest tenth, learned from the oldest 80 %."""
+def _print_evaluation(
+    report: Mapping[str, Any], names: Mapping[str, str], split: str = Split.TIME
+) -> None:
+    """Precision, recall and F1 per folder on the tenth that was held back."""
+    kind = (
+        "chosen at random (this flatters)"
+        if split == Split.RANDOM
+        else ("that are the newest, learned from older ones only")
+    )
     table(
-        f"Test on the newest {report['mails']} mails, learned from older ones only",
+        f"Test on {report['mails']} mails {kind}",
         ("folder", "#mails", "#precision", "#recall", "#F1"),
         [
             (
@@ -171,12 +186,35 @@ def _print_autonomy(report: Mapping[str, Any], names: Mapping[str, str]) -> None
     )
 
 
-def train(account: AccountOption = None, as_json: JsonOption = False) -> None:
-    """Re-fit the model now from everything you taught so far."""
+def train(
+    account: AccountOption = None,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep", help="Tune the encoder itself to your mail; many minutes without a GPU."
+        ),
+    ] = False,
+    split: Annotated[
+        Split | None,
+        typer.Option(help="Also test on a split of this kind. random flatters, time is honest."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Re-fit the model now from everything you taught so far.
+
+    With --deep the encoder is tuned in a process of its own, at low priority. It may be stopped
+    with Ctrl-C; run again, it goes on from its last checkpoint. With --json progress goes to
+    standard error, one object per line.
+    """
+    if split is Split.RANDOM:
+        _warn_of_random_split()
+    if deep:
+        _train_deep(account, split or Split.TIME, as_json=as_json)
+        return
     from daemon.use_cases.learn import train as run_train  # noqa: PLC0415
 
     with application() as app:
-        results = {name: run_train(app, name) for name in app.names(account)}
+        results = {name: run_train(app, name, split=split) for name in app.names(account)}
     if as_json:
         print_json(results)
     else:
@@ -184,6 +222,73 @@ def train(account: AccountOption = None, as_json: JsonOption = False) -> None:
             _print_refit(name, result)
     if any(result.version is None for result in results.values()):
         raise typer.Exit(6)
+
+
+def _warn_of_random_split() -> None:
+    from trainer.splits import WARNING  # noqa: PLC0415 - numpy
+
+    errors.print(WARNING, style="yellow", markup=False)
+
+
+def _train_deep(account: str | None, split: Split, *, as_json: bool) -> None:
+    from daemon.use_cases.deep import Listener, train_deep  # noqa: PLC0415 - numpy
+
+    results: list[Deep] = []
+    with application() as app:
+        for name in app.names(account):
+            with deep_listener(name, as_json=as_json) as (progress, point):
+                listener = Listener(progress, point)
+                results.append(train_deep(app, name, split=split, listener=listener))
+    if as_json:
+        print_json(results)
+        return
+    for result in results:
+        _print_deep(result)
+
+
+@contextmanager
+def deep_listener(
+    account: str, *, as_json: bool
+) -> Iterator[tuple[Progress, Callable[[Mapping[str, float]], None]]]:
+    """How the progress of a deep fine-tune is shown: bars and lines, or objects."""
+    if as_json:
+        yield (
+            lambda stage, done, total: json_line(
+                {"account": account, "stage": stage, "done": done, "total": total}
+            ),
+            lambda point: json_line({"account": account, **point}),
+        )
+        return
+
+    def show(point: Mapping[str, float]) -> None:
+        errors.print(
+            f"epoch {point['epoch']:g}: training loss {point['training_loss']:.3f}, validation "
+            f"loss {point['validation_loss']:.3f}, {percent(point['validation_accuracy'])} right",
+            markup=False,
+        )
+
+    with progress_bar(quiet=False) as progress:
+        yield progress, show
+
+
+def _print_deep(result: Deep) -> None:
+    report = result.report
+    if "curves" in report:
+        console.print(f"Curves: {report['curves']['verdict']}.", markup=False)
+    if "comparison" in report:
+        found = report["comparison"]
+        rows = [
+            (name, percent(found[which]), *map(percent, found[f"{which}_interval"]))
+            for name, which in (("as it was", "present"), ("tuned", "tuned"))
+        ]
+        title = f"Whole head on the newest {found['compared']} mails"
+        table(title, ("encoder", "#right", "#from", "#to"), rows)
+    resumed = ", went on from a checkpoint" if result.resumed else ""
+    console.print(
+        f"{result.account}: {result.outcome.replace('-', ' ')} ({result.seconds:.0f} s{resumed}). "
+        f"{result.reason}",
+        markup=False,
+    )
 
 
 def list_(account: AccountOption = None, as_json: JsonOption = False) -> None:
@@ -209,6 +314,10 @@ def list_(account: AccountOption = None, as_json: JsonOption = False) -> None:
 def show(
     version: Annotated[str | None, typer.Argument(help="Default: the one in use.")] = None,
     account: AccountOption = None,
+    curves: Annotated[
+        Path | None,
+        typer.Option(help="Draw training against validation loss into this file (SVG)."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """One model: figures, thresholds, and why it was promoted or rejected."""
@@ -217,6 +326,8 @@ def show(
     with application() as app:
         name = one_account(app, account)
         found = show_model(app, name, version)
+    if curves is not None:
+        _draw_curves(found.report, f"Model {found.summary.version}", curves)
     if as_json:
         print_json(found)
         return
@@ -224,10 +335,24 @@ def show(
     console.print(f"Model {summary.version} of {name}: {summary.state}", markup=False)
     console.print(f"Gate: {summary.reason}", markup=False)
     console.print(f"Directory (with a model card): {found.directory}", markup=False)
+    for kind, document in (("encoder", found.report.get("deep", {})), ("head", found.report)):
+        if "curves" in document:
+            console.print(f"Curves of the {kind}: {document['curves']['verdict']}", markup=False)
     names = found.report["label_names"]
     if "evaluation" in found.report:
-        _print_evaluation(found.report["evaluation"], names)
+        _print_evaluation(found.report["evaluation"], names, found.report.get("split", Split.TIME))
     _print_autonomy(found.report, names)
+
+
+def _draw_curves(report: Mapping[str, Any], what: str, target: Path) -> None:
+    from daemon.use_cases.training_curves import curves_of, draw  # noqa: PLC0415
+    from trainer.curves import verdict  # noqa: PLC0415
+
+    curves = curves_of(report, what)
+    try:
+        target.write_text(draw(curves, verdict(curves)), encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{target} cannot be written: {error.strerror}.") from error
 
 
 def rollback(account: AccountOption = None) -> None:

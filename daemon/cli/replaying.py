@@ -110,14 +110,16 @@ def _of_tree(
 def _of_account(
     account: str | None, how: tuple[int, int, float | None], progress: Any
 ) -> tuple[dict[str, Any], Replay]:
-    from daemon.use_cases.replay import examples_of_account  # noqa: PLC0415 - numpy
+    from daemon.use_cases.replay import examples_of_account, honest_from  # noqa: PLC0415 - numpy
 
     with application() as app:
-        examples, _ = examples_of_account(app, one_account(app, account))
+        name = one_account(app, account)
+        examples, _ = examples_of_account(app, name)
         target = app.settings.model.target_precision
-        return _replayed(
-            examples, how, target, progress, {"seconds_encode": 0.0, "model": _model(app.engine)}
-        )
+        every, skip, asked = how
+        how = (every, max(skip, honest_from(app, name, examples)), asked)
+        model = app.engine.account(name).encoder().fingerprint
+        return _replayed(examples, how, target, progress, {"seconds_encode": 0.0, "model": model})
 
 
 def _replayed(
