@@ -232,7 +232,8 @@ class MailClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # trans
             scores: Tensor = self.pooling(centred)
             return scores
         # Of length √weight, as in `FeatureSpace.rows`.
-        return (centred * self.config.block_weights["deep"] ** 0.5) @ self.deep_weight.T
+        linear: Tensor = (centred * self.config.block_weights["deep"] ** 0.5) @ self.deep_weight.T
+        return linear
 
     def _encode(self, input_ids: Tensor | None, attention_mask: Tensor | None) -> Tensor:
         """[B, hidden] unit-length masked means, as `classifier.encoder` makes them."""

@@ -81,7 +81,7 @@ def train(
             model.train()
             losses = []
             order = torch.randperm(len(mails), generator=generator)  # anew in every epoch
-            for rows in order.split(settings.batch_size):
+            for rows in torch.split(order, settings.batch_size):
                 batch = mails[rows]
                 output = model(
                     vector=batch.vectors,  # [B, hidden]

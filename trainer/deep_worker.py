@@ -20,7 +20,7 @@ import resource
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from traceback import extract_tb
@@ -28,6 +28,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from classifier.encoder import Encoder
+    from trainer.curves import CurvePoint
     from trainer.finetune import TextExample
 
 TUNED, VECTORS = "tuned", "vectors.safetensors"
@@ -119,10 +120,12 @@ def _tune(job: Job, target: Path, say: Say) -> None:
     encoder = _encoder(job, "float32")
     best = choose_precision("auto", encoder.device, Path(job.header["cache_dir"]))
     with curve_log(job.header["tensorboard"]) as log_point:
-        watch = Watch(
-            on_step=lambda done, total: say("step", done=done, total=total),
-            on_point=lambda point: (log_point(point), say("point", **_plain(point)))[1],
-        )
+
+        def on_point(point: CurvePoint) -> None:
+            log_point(point)
+            say("point", **asdict(point))
+
+        watch = Watch(lambda done, total: say("step", done=done, total=total), on_point)
         outcome = finetune(
             encoder,
             job.examples("train"),
@@ -227,12 +230,6 @@ def _line(pipe: IO[bytes]) -> dict[str, Any]:
         raise EOFError("the job is incomplete")
     document: dict[str, Any] = json.loads(line)
     return document
-
-
-def _plain(point: Any) -> dict[str, float]:
-    from dataclasses import asdict  # noqa: PLC0415 - only here
-
-    return asdict(point)
 
 
 def _facts_of(error: Exception) -> dict[str, Any]:

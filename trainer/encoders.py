@@ -18,8 +18,7 @@ from classifier.features import Features
 from trainer.calibration import fit_calibration
 from trainer.evaluate import past_of
 from trainer.examples import Example, TimeSplit, in_time_order
-from trainer.fit import FitSettings
-from trainer.head import Head
+from trainer.fit import FitSettings, ridge
 from trainer.metrics import bootstrap_interval, bootstrap_means
 from trainer.tune import recent_mails
 
@@ -102,7 +101,7 @@ def compare_encoders(
 def _right(before: Sequence[Example], test: Sequence[Example], settings: FitSettings) -> Doubles:
     """[n] 1 where the head on top is right. The thread's bonus counts as it does in serving."""
     ordered = in_time_order(before)
-    head = Head(ordered, settings.ridge_lambda, settings.blocks)
+    head = ridge(settings)(ordered, ())
     window = recent_mails(ordered, settings.calibration_window)
     calibration = fit_calibration(head.prequential()[window])
     past = past_of(head, test)

@@ -161,7 +161,8 @@ def _with_lora(encoder: Encoder, settings: DeepSettings) -> PeftModel:
         layers_pattern="layer",
         bias="none",
     )
-    encoder.module.requires_grad_(requires_grad=False)
+    for parameter in encoder.module.parameters():
+        parameter.requires_grad = False
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         module = get_peft_model(encoder.module, config)

@@ -56,4 +56,5 @@ def random_split(
             part = 0 if middle <= bounds[0] else 1 if middle <= bounds[1] else 2
             parts[part if all(one.is_mail for one in some[at]) else 0].extend(some[at])
             placed += len(some[at])
-    return TimeSplit(*(tuple(in_time_order(part)) for part in parts), straddling=0)
+    learnt, calibrated, tested = (tuple(in_time_order(part)) for part in parts)
+    return TimeSplit(learnt, calibrated, tested, straddling=0)

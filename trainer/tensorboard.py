@@ -28,13 +28,13 @@ def curve_log(directory: str | Path | None) -> Iterator[OnPoint]:
         return
     from torch.utils.tensorboard.writer import SummaryWriter  # noqa: PLC0415 - the extra
 
-    with SummaryWriter(str(directory)) as writer:  # type: ignore[no-untyped-call]  # torch
+    with SummaryWriter(str(directory)) as writer:
 
         def log(point: CurvePoint) -> None:
             at = round(point.epoch * 100)  # steps are whole numbers: hundredths of an epoch
             for name in ("training_loss", "validation_loss", "validation_accuracy"):
-                writer.add_scalar(name, getattr(point, name), at)  # type: ignore[no-untyped-call]  # torch
-            writer.flush()  # type: ignore[no-untyped-call]  # torch
+                writer.add_scalar(name, getattr(point, name), at)
+            writer.flush()
 
         yield log
 
