@@ -19,8 +19,9 @@ from trainer.calibration import fit_calibration
 from trainer.evaluate import past_of
 from trainer.examples import Example, TimeSplit, in_time_order
 from trainer.fit import FitSettings, ridge
+from trainer.heads import Learner
 from trainer.metrics import bootstrap_interval, bootstrap_means
-from trainer.tune import recent_mails
+from trainer.tune import honest_positions
 
 Doubles = npt.NDArray[np.float64]
 FEWEST = 30
@@ -84,8 +85,8 @@ def compare_encoders(
     """Judge the encoder behind `vectors` on `split.test`, having learnt from all before it."""
     chosen = settings or FitSettings()
     before = [*split.train, *split.calibrate]
-    present = _right(before, split.test, chosen)
-    tuned = _right(with_vectors(before, vectors), with_vectors(split.test, vectors), chosen)
+    present = right_on(before, split.test, chosen)
+    tuned = right_on(with_vectors(before, vectors), with_vectors(split.test, vectors), chosen)
     means = bootstrap_means(tuned - present) if len(tuned) else np.zeros(1)
     return EncoderComparison(
         compared=len(split.test),
@@ -98,12 +99,22 @@ def compare_encoders(
     )
 
 
-def _right(before: Sequence[Example], test: Sequence[Example], settings: FitSettings) -> Doubles:
-    """[n] 1 where the head on top is right. The thread's bonus counts as it does in serving."""
+def right_on(
+    before: Sequence[Example],
+    test: Sequence[Example],
+    settings: FitSettings | None = None,
+    learner: Learner | None = None,
+) -> Doubles:
+    """[n] 1 where a head (by default the ridge head) that learnt `before` is right on `test`.
+
+    The thread's bonus counts as it does in serving.
+    """
+    chosen = settings or FitSettings()
     ordered = in_time_order(before)
-    head = ridge(settings)(ordered, ())
-    window = recent_mails(ordered, settings.calibration_window)
-    calibration = fit_calibration(head.prequential()[window])
+    head = (learner or ridge(chosen))(ordered, ())
+    history = head.prequential()
+    window = honest_positions(ordered, history, chosen.calibration_window)
+    calibration = fit_calibration(history[window])
     past = past_of(head, test)
     best = calibration.logits(past.scores.copy(), past.parents).argmax(axis=1)
     return np.asarray(best == past.truth, dtype=np.float64)

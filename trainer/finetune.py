@@ -188,7 +188,7 @@ def _model(
     with torch.no_grad():
         directions = functional.normalize(torch.from_numpy(means), dim=1, eps=1e-6)  # [C, hidden]
         model.deep_weight.copy_(directions / config.block_weights["deep"] ** 0.5)
-    model.wide_weight.requires_grad_(requires_grad=False)  # there are no lexical features
+    model.wide_weight.requires_grad = False  # there are no lexical features
     model.attach_encoder(module)
     return model
 
