@@ -1,4 +1,4 @@
-"""Whether fine-tuning pays: frozen encoder and ridge head, classic head, tuned encoder and ridge head.
+"""Whether fine-tuning pays: ridge head, classic head, and a tuned encoder below a ridge head.
 
     python -m bench.finetune MAILBOX... [--first 1500] [--write docs/fine-tuning.md]
 
@@ -161,7 +161,7 @@ def tables(results: Sequence[Result]) -> Iterator[str]:
             f"| {found.gain:+.1%}, {found.at_least:+.1%} | {'yes' if found.pays else 'no'} |"
         )
     yield ""
-    yield "| mailbox | reading all mail | ridge head | classic head | tuning and reading anew | curves |"
+    yield "| mailbox | reading all | ridge head | classic head | tuning, reading anew | curves |"
     yield "|---|---|---|---|---|---|"
     for one in results:
         took = one.seconds

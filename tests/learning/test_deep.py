@@ -109,6 +109,12 @@ def test_a_tuned_encoder_that_pays_becomes_the_accounts_own(
     assert model_rows(app)[-1].report["deep"]["curves"]["verdict"]
     assert not RunDirectory(app.state_dir, ACCOUNT).path.exists()
     assert models.tuned.pending() is None
+    # Mail that the encoder was tuned on neither calibrates nor stands before the gate.
+    assert result.version is not None
+    held_out = json.loads((models.registry.path(result.version) / "held_out.json").read_text())
+    assert held_out
+    assert not held_out.keys() & tuned.seen
+    assert model_rows(app)[-1].report["window"] <= 48 - len(tuned.seen)
     # It sorts, and what it sorts was read with its own encoder.
     server.append("INBOX", topical("Reisen", 50))
     report = run_cycle_once(app, ACCOUNT)
@@ -175,10 +181,10 @@ def test_stopped_and_begun_again_it_goes_on_from_its_checkpoint(app: Application
     assert len(second.report["curves"]["points"]) >= 3
 
 
-def test_killed_while_mail_is_read_anew_the_old_model_goes_on(
+def test_an_encoder_that_is_not_there_yet_or_no_more_stops_no_sorting(
     app: Application, server: FakeServer, it_pays: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Adopted but not in use: sorting goes on as before, the next run switches."""
+    """Killed before the switch the old model goes on; damaged, the base encoder takes over."""
     models = app.engine.account(ACCOUNT)
     former = models.current()
 
@@ -199,22 +205,19 @@ def test_killed_while_mail_is_read_anew_the_old_model_goes_on(
     result = train_deep(app, ACCOUNT)
     assert (result.outcome, result.resumed) == ("in-use", True)
     assert models.current() == result.version
-    assert models.encoder().adapter is not None
-
-
-def test_only_mail_that_the_encoder_has_not_seen_earns_thresholds(
-    app: Application, it_pays: None
-) -> None:
-    """Its own training mail neither calibrates, nor stands before the gate."""
-    result = train_deep(app, ACCOUNT)
-    assert result.version is not None
-    models = app.engine.account(ACCOUNT)
-    seen = models.encoder().seen
-    directory = models.registry.path(result.version)
-    held_out = set(json.loads((directory / "held_out.json").read_text()))
-    assert held_out
-    assert not held_out & seen
-    assert model_rows(app)[-1].report["window"] <= 48 - len(seen)
+    # Damaged later, it says what to do, and learning anew falls back to the base encoder.
+    adapter = models.encoder().adapter
+    assert adapter is not None
+    with (models.tuned.path(adapter) / "adapter_model.safetensors").open("r+b") as file:
+        file.seek(-4, os.SEEK_END)
+        file.write(b"\0\0\0\1")
+    app.engine._tuned.clear()
+    models._loaded = None
+    with pytest.raises(ModelError, match="damaged"):
+        models.judge()
+    assert learn(app, ACCOUNT).refit.promoted
+    assert models.encoder().adapter is None
+    assert model_rows(app)[-1].state is ModelState.PROMOTED
 
 
 def test_too_little_memory_ends_with_the_setting_that_helps(
@@ -242,21 +245,3 @@ def test_a_few_mails_are_too_little(tmp_path: Path, encoder: Path) -> None:
         result: Deep = train_deep(app, ACCOUNT)
         assert result.outcome == "too-little"
         assert not RunDirectory(app.state_dir, ACCOUNT).path.exists()
-
-
-def test_a_damaged_encoder_is_replaced_by_learning_anew(app: Application, it_pays: None) -> None:
-    """The model in use says what to do; a re-fit falls back to the base encoder."""
-    train_deep(app, ACCOUNT)
-    models = app.engine.account(ACCOUNT)
-    adapter = models.encoder().adapter
-    assert adapter is not None
-    with (models.tuned.path(adapter) / "adapter_model.safetensors").open("r+b") as file:
-        file.seek(-4, os.SEEK_END)
-        file.write(b"\0\0\0\1")
-    app.engine._tuned.clear()
-    models._loaded = None
-    with pytest.raises(ModelError, match="damaged"):
-        models.judge()
-    assert learn(app, ACCOUNT).refit.promoted
-    assert models.encoder().adapter is None
-    assert [row.state for row in model_rows(app)][-1] is ModelState.PROMOTED
