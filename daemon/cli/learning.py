@@ -136,13 +136,11 @@ def _print_evaluation(
     report: Mapping[str, Any], names: Mapping[str, str], split: str = Split.TIME
 ) -> None:
     """Precision, recall and F1 per folder on the tenth that was held back."""
-    kind = (
-        "chosen at random (this flatters)"
-        if split == Split.RANDOM
-        else ("that are the newest, learned from older ones only")
-    )
+    title = f"Test on the newest {report['mails']} mails, learned from older ones only"
+    if split == Split.RANDOM:
+        title = f"Test on {report['mails']} mails chosen at random, which flatters"
     table(
-        f"Test on {report['mails']} mails {kind}",
+        title,
         ("folder", "#mails", "#precision", "#recall", "#F1"),
         [
             (
