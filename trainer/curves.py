@@ -60,6 +60,12 @@ def verdict(curves: Curves) -> str:
         return "too short to say: there are not two looks to compare"
     best, last = curves.best, points[-1]
     if last.validation_loss > _RISE * best.validation_loss:
+        if last.training_loss > last.validation_loss:
+            return (
+                f"past its best: validation loss {last.validation_loss:.2f} and rising since "
+                f"epoch {best.epoch:g} ({best.validation_loss:.2f}), though the training loss "
+                f"({last.training_loss:.2f}) is not below it; a lower learning rate may help"
+            )
         return (
             f"overfitting: training loss {last.training_loss:.2f}, validation loss "
             f"{last.validation_loss:.2f} and rising since epoch {best.epoch:g} "

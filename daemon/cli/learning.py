@@ -196,6 +196,10 @@ def train(
         Split | None,
         typer.Option(help="Also test on a split of this kind. random flatters, time is honest."),
     ] = None,
+    curves: Annotated[
+        Path | None,
+        typer.Option(help="With --deep: draw training against validation loss into this SVG file."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Re-fit the model now from everything you taught so far.
@@ -207,7 +211,7 @@ def train(
     if split is Split.RANDOM:
         _warn_of_random_split()
     if deep:
-        _train_deep(account, split or Split.TIME, as_json=as_json)
+        _train_deep(account, split or Split.TIME, curves, as_json=as_json)
         return
     from daemon.use_cases.learn import train as run_train  # noqa: PLC0415
 
@@ -228,7 +232,7 @@ def _warn_of_random_split() -> None:
     errors.print(WARNING, style="yellow", markup=False)
 
 
-def _train_deep(account: str | None, split: Split, *, as_json: bool) -> None:
+def _train_deep(account: str | None, split: Split, curves: Path | None, *, as_json: bool) -> None:
     from daemon.use_cases.deep import Listener, train_deep  # noqa: PLC0415 - numpy
 
     results: list[Deep] = []
@@ -237,6 +241,8 @@ def _train_deep(account: str | None, split: Split, *, as_json: bool) -> None:
             with deep_listener(name, as_json=as_json) as (progress, point):
                 listener = Listener(progress, point)
                 results.append(train_deep(app, name, split=split, listener=listener))
+            if curves is not None and "curves" in results[-1].report:
+                _draw_curves(results[-1].report, f"The encoder of {name}", curves)
     if as_json:
         print_json(results)
         return

@@ -423,9 +423,3 @@ def _vectors(directory: RunDirectory, keys: Sequence[str]) -> dict[str, Any]:
 
     vectors = safetensors.numpy.load_file(directory.path / VECTORS)["vectors"]
     return dict(zip(keys, vectors, strict=True))
-
-
-def newest_deep_report(app: Application, name: str) -> Mapping[str, Any] | None:
-    """What the last deep fine-tune of an account measured, whether it paid or not."""
-    last = app.engine.account(name).tuned.last_run()
-    return None if last is None else last["report"]

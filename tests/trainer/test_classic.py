@@ -112,6 +112,7 @@ def test_classes_are_weighted_against_their_size() -> None:
     ("losses", "word"),
     [
         ([(1.0, 1.2), (0.5, 0.8), (0.1, 1.1)], "overfitting: training loss 0.10"),
+        ([(2.5, 0.1), (2.4, 0.2), (1.7, 0.2)], "past its best"),
         ([(2.0, 2.0), (1.5, 1.6), (1.2, 1.2)], "underfitting"),
         ([(0.5, 1.0), (0.2, 0.9), (0.1, 0.9)], "close to overfitting"),
         ([(1.0, 1.1), (0.8, 0.9), (0.8, 0.9)], "a good fit"),
