@@ -171,8 +171,7 @@ class ModelSettings(Section):
     head: HeadKind = HeadKind.RIDGE
     """What decides on top of the encoder: "ridge", one linear layer over everything that a mail
     tells, learnt exactly in a second; or "classic", BERT's pooling layer and a linear layer over
-    the text's meaning alone, learnt in steps (section classic_head). Measured, "ridge" leaves far
-    fewer mails to move by hand."""
+    the text's meaning alone, learnt in steps (section classic_head). See docs/fine-tuning.md."""
 
     ridge_lambda: Number = Field(0.03, ge=0.0001, le=100.0)
     """How strongly the classifier is held back from believing single mails (the λ of ridge
@@ -207,8 +206,8 @@ class TrainingSettings(Section):
 
     deep: Deep = Deep.NEVER
     """Whether the encoder itself is tuned to your mail (inboxd train --deep): "never" by itself,
-    or "nightly" when enough is new. Without a GPU it takes from many minutes to hours and seldom
-    pays, so "never" is the default. See docs/fine-tuning.md."""
+    or "nightly" when enough is new. Without a GPU it takes from many minutes to hours, and where it
+    was measured it did not pay: see docs/fine-tuning.md."""
 
     tensorboard: Switch = False
     """Whether whatever learns in steps also writes its curves for TensorBoard, into the directory
