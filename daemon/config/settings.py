@@ -211,7 +211,7 @@ class TrainingSettings(Section):
 
     tensorboard: Switch = False
     """Whether whatever learns in steps also writes its curves for TensorBoard, into the directory
-    tensorboard of the state directory. Needs: pip install 'inboxd[tensorboard]'"""
+    tensorboard of the state directory. Needs: pip install 'inboxd[tensorboard]'."""
 
 
 class ClassicHeadSettings(Section):
