@@ -1,7 +1,8 @@
 """Why: what each word, sender, list and the text's meaning added to a folder's logit.
 
-The head is linear in its rows, so the contributions are not an approximation: they sum to the
-logit exactly (up to rounding).
+The ridge head is linear in its rows, so the contributions are not an approximation: they sum to
+the logit exactly (up to rounding). The classic head reads nothing but the meaning and is not
+linear in it, so all of its logit is the meaning's, and no word can be named.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from classifier.features import Features, block_of, named_features
 from classifier.mail import Mail
@@ -54,13 +56,20 @@ def contributions(
     direction = _direction(model, label, against)
     rows = model.space.rows([features])
     found = _sparse(model, mail, rows, direction)
-    deep = float(rows.deep[0] @ (direction @ model.deep_weight.detach().numpy()))
-    found.append(Contribution("", MEANING, model.calibration.scale * deep))
+    found.append(Contribution("", MEANING, _meaning(model, features, direction)))
     position = model.label_set.index(parent)
     if parent is not None and position >= 0 and direction[position]:
         bonus = model.calibration.thread_bonus * float(direction[position])
         found.append(Contribution(model.label_set.name(parent), THREAD, bonus))
     return sorted(found, key=lambda one: -abs(one.weight))
+
+
+def _meaning(model: MailClassifier, features: Features, direction: np.ndarray) -> float:
+    """What the encoder's vector adds to the logit."""
+    vector = torch.from_numpy(features.vector.astype(np.float32))[None, :]
+    with torch.inference_mode():
+        scores = model.meaning_scores(vector.to(model.device))[0].cpu().numpy()  # [C]
+    return model.calibration.scale * float(scores @ direction)
 
 
 def _direction(model: MailClassifier, label: str, against: str | None) -> np.ndarray:

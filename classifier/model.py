@@ -1,12 +1,16 @@
-"""The model: a frozen BERT encoder and one linear head over everything that a mail tells.
+"""The model: a frozen BERT encoder and a head, of one of two kinds.
 
-    logits = scale · (deep · centred vector + wide · sparse features) + bonus of the thread
+    ridge     scores = deep · centred vector + wide · sparse features
+    classic   scores = output · dropout(tanh(dense · centred vector)), BERT's pooling layer
+    both      logits = scale · scores + bonus of the thread
 
-An ordinary transformers model: configuration in JSON, parameters in safetensors, `forward`
-returns a `SequenceClassifierOutput`. The head's weights come from the closed form
-(`trainer.fit`), not from gradient steps, but gradients flow, so that a fine-tune can reach the
-encoder through it. The encoder is attached after loading and never saved with the head: it is
-hundreds of megabytes, the same for all versions, and named in the configuration.
+The first is one linear layer over everything that a mail tells, the second the usual head of a
+fine-tuned BERT, over nothing but the encoder's vector. An ordinary transformers model:
+configuration in JSON, parameters in safetensors, `forward` returns a `SequenceClassifierOutput`.
+The ridge head's weights come from the closed form (`trainer.fit`), the classic one's from gradient
+steps (`trainer.classic`); gradients flow through both, so that a fine-tune can reach the encoder
+(`trainer.finetune`). The encoder is attached after loading and never saved with the head: it is
+hundreds of megabytes, the same for many versions, and named in the configuration.
 """
 
 from __future__ import annotations
@@ -39,6 +43,10 @@ __all__ = [
 ]
 
 
+RIDGE, CLASSIC = "ridge", "classic"
+"""The kinds of head."""
+
+
 class FeaturizerMismatch(Exception):
     """The features were made by another encoder or text preparation than the model learnt on."""
 
@@ -52,7 +60,8 @@ class MailClassifierConfig(PretrainedConfig):  # type: ignore[no-untyped-call]  
     sparse features with a weight; `calibration`, `block_weights` and `thresholds` hold the
     fields of `Calibration`, `BlockWeights` and, per label, `FolderThreshold`; `costs` the rows
     of `Costs.to_json` by label; `encoder` describes the encoder that the features came from,
-    `training` how the model came about.
+    `training` how the model came about. `head` is "ridge" or "classic"; `dropout` is that of the
+    classic head while it learns.
     """
 
     model_type = "inboxd-mail-classifier"
@@ -72,8 +81,14 @@ class MailClassifierConfig(PretrainedConfig):  # type: ignore[no-untyped-call]  
         encoder: Mapping[str, Any] | None = None,
         featurizer_fingerprint: str = "",
         training: Mapping[str, Any] | None = None,
+        head: str = RIDGE,
+        dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
+        if head not in {RIDGE, CLASSIC}:
+            raise ValueError(f"there is no head called {head!r}")
+        self.head = head
+        self.dropout = dropout
         self.labels = list(labels)
         self.label_names = list(label_names)
         self.hidden_size = hidden_size
@@ -92,10 +107,35 @@ class MailClassifierConfig(PretrainedConfig):  # type: ignore[no-untyped-call]  
         super().__init__(**kwargs)
 
 
-class MailClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # transformers
-    """One linear head; see the module's docstring.
+class PoolingHead(nn.Module):
+    """BertPooler's dense layer and tanh, dropout, and a linear layer on top.
 
-    Parameters: `wide_weight` [a, C] for the sparse features, `deep_weight` [C, hidden].
+    BertPooler reads the first token's hidden state; this one reads the centred masked mean, since
+    that is what is cached. Its components are small (unit length in `hidden` dimensions), so they
+    are brought to the size of a hidden state's first.
+    """
+
+    def __init__(self, hidden: int, labels: int, dropout: float) -> None:
+        super().__init__()
+        self.dense = nn.Linear(hidden, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(hidden, labels)
+
+    def forward(self, centred: Tensor) -> Tensor:
+        """[B, hidden] unit vectors → [B, C] scores.
+
+        In units of the calibration's default scale, with which they are the trained logits.
+        """
+        pooled = torch.tanh(self.dense(centred * centred.shape[1] ** 0.5))  # [B, hidden]
+        scores: Tensor = self.output(self.dropout(pooled)) / Calibration().scale
+        return scores
+
+
+class MailClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # transformers
+    """Encoder and head; see the module's docstring.
+
+    Parameters of the ridge head: `wide_weight` [a, C] for the sparse features, `deep_weight`
+    [C, hidden]. Those of the classic head are in `pooling`; its `wide_weight` is empty.
     Buffers: `active` [a] ascending feature keys, `idf` [a], `centre` [hidden].
     """
 
@@ -111,7 +151,10 @@ class MailClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # trans
         super().__init__(config)
         labels, features, hidden = len(config.labels), config.active_features, config.hidden_size
         self.wide_weight = nn.Parameter(torch.zeros(features, labels))
-        self.deep_weight = nn.Parameter(torch.zeros(labels, hidden))
+        if config.head == CLASSIC:
+            self.pooling = PoolingHead(hidden, labels, config.dropout)
+        else:
+            self.deep_weight = nn.Parameter(torch.zeros(labels, hidden))
         self.register_buffer("active", torch.zeros(features, dtype=torch.int64))
         self.register_buffer("idf", torch.zeros(features))
         self.register_buffer("centre", torch.zeros(hidden))
@@ -125,7 +168,7 @@ class MailClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # trans
         self.post_init()  # type: ignore[no-untyped-call]  # transformers
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Nothing to draw: an unfitted head is all zeros."""
+        """Nothing to draw: an unfitted ridge head is all zeros, torch drew the classic one."""
 
     # -- the encoder ---------------------------------------------------------------------
 
@@ -156,8 +199,11 @@ class MailClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # trans
         wide_offsets: Tensor | None = None,
         parent: Tensor | None = None,
         labels: Tensor | None = None,
+        label_weights: Tensor | None = None,
     ) -> SequenceClassifierOutput:
-        """Calibrated logits [B, C], and the cross-entropy when `labels` [B] are given.
+        """Calibrated logits [B, C], and the mean cross-entropy when `labels` [B] are given.
+
+        A label of −1 is none and costs nothing; `label_weights` [B] says how much each counts.
 
         Either token ids (`input_ids`, `attention_mask` [B, T]; needs the encoder) or encoder
         vectors (`vector` [B, hidden], unit length). The sparse part is a bag: positions in
@@ -167,7 +213,7 @@ class MailClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # trans
         """
         if vector is None:
             vector = self._encode(input_ids, attention_mask)
-        scores: Tensor = self._deep_rows(vector) @ self.deep_weight.T  # [B, C]
+        scores = self.meaning_scores(vector)  # [B, C]
         if wide_indices is not None:
             scores = scores + functional.embedding_bag(
                 wide_indices,
@@ -181,8 +227,18 @@ class MailClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # trans
         if parent is not None:
             here = torch.arange(logits.shape[1], device=logits.device) == parent[:, None]
             logits = logits + here * self.calibration.thread_bonus
-        loss = None if labels is None else functional.cross_entropy(logits, labels)
+        loss = None if labels is None else _loss(logits, labels, label_weights)
         return SequenceClassifierOutput(loss=loss, logits=logits)
+
+    def meaning_scores(self, vector: Tensor) -> Tensor:
+        """[B, hidden] vectors → [B, C] what the text's meaning alone says, before calibration."""
+        centred = functional.normalize(vector - self.centre, dim=1, eps=1e-6)
+        if self.config.head == CLASSIC:
+            scores: Tensor = self.pooling(centred)
+            return scores
+        # Of length √weight, as in `FeatureSpace.rows`.
+        linear: Tensor = (centred * self.config.block_weights["deep"] ** 0.5) @ self.deep_weight.T
+        return linear
 
     def _encode(self, input_ids: Tensor | None, attention_mask: Tensor | None) -> Tensor:
         """[B, hidden] unit-length masked means, as `classifier.encoder` makes them."""
@@ -195,12 +251,6 @@ class MailClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # trans
         mean = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
         unit: Tensor = functional.normalize(mean, dim=1)
         return unit
-
-    def _deep_rows(self, vector: Tensor) -> Tensor:
-        """[B, hidden] centred and of length √weight, as in `FeatureSpace.rows`."""
-        centred = functional.normalize(vector - self.centre, dim=1, eps=1e-6)
-        scaled: Tensor = centred * self.config.block_weights["deep"] ** 0.5
-        return scaled
 
     # -- serving -------------------------------------------------------------------------
 
@@ -274,3 +324,9 @@ class MailClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]  # trans
     def _tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
         tensor: Tensor = torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
         return tensor
+
+
+def _loss(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    """[B, C], [B], [B] → mean of the weighted cross-entropies; label −1 adds nothing."""
+    each = functional.cross_entropy(logits.float(), labels, reduction="none", ignore_index=-1)
+    return (each if weights is None else each * weights).mean()

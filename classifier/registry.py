@@ -76,6 +76,10 @@ class Registry:
         """The promoted version, None before the first promotion."""
         return self._read().current
 
+    def former(self) -> str | None:
+        """The version that `roll_back` would make current, None without one."""
+        return next(filter(self._finished, reversed(self._read().earlier)), None)
+
     def promote(self, version: str) -> None:
         """Make a finished version the current one."""
         self._require(version)

@@ -71,6 +71,19 @@ def account_lock(
 
 
 @contextmanager
+def deep_lock(state_dir: Path, account: str) -> Iterator[None]:
+    """Held during a deep fine-tune of one account. Raises `AlreadyRunning`, does not wait."""
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", account)
+    with _open(state_dir / f"deep.{name}.lock") as descriptor:
+        if not _try_lock(descriptor):
+            raise AlreadyRunning(
+                f"A deep fine-tune of account {account} is running already.",
+                next_step="Wait until it has ended, or stop the inboxd that runs it.",
+            )
+        yield
+
+
+@contextmanager
 def _open(path: Path) -> Iterator[int]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:

@@ -13,10 +13,12 @@ from types import FrameType
 
 import structlog
 
+from daemon.config.settings import Deep
 from daemon.locks import instance_lock
 from daemon.schedule import Schedule
 from daemon.use_cases.application import Application
-from daemon.worker import AccountWorker, IdleWatcher
+from daemon.use_cases.deep import has_unfinished
+from daemon.worker import AccountWorker, DeepTuner, IdleWatcher, Task
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +35,11 @@ class Service:
     def __init__(self, app: Application) -> None:
         self._app = app
         self._stop = threading.Event()
+        self._tuners: dict[str, DeepTuner] = {}
+        if app.settings.training.deep is Deep.NIGHTLY:
+            self._tuners = {n: DeepTuner(app, n, self._stop) for n in app.settings.accounts}
         self._workers = {
-            name: AccountWorker(app, name, self._stop, self._learn_soon)
+            name: AccountWorker(app, name, self._stop, self._learn_soon, self._tune_tonight)
             for name in app.settings.accounts
         }
         self._schedule = Schedule(
@@ -51,6 +56,10 @@ class Service:
             if account.idle:
                 watcher = IdleWatcher(self._app, name, self._stop, worker.tasks)
                 self._spawn(f"idle:{name}", watcher.run)
+            if name in self._tuners:
+                self._spawn(f"deep:{name}", self._tuners[name].run)
+                if has_unfinished(self._app, name):
+                    self._tune_tonight(name)
             self._schedule.poll_every(name, account.poll_seconds)
             self._schedule.nightly(name, self._app.settings.training.nightly_at)
         self._schedule.start()
@@ -61,6 +70,8 @@ class Service:
         self._stop.set()
         for worker in self._workers.values():
             worker.tasks.close()
+        for tuner in self._tuners.values():
+            tuner.tasks.close()
 
     def shut_down(self) -> bool:
         """Stop, and wait for the workers `SHUTDOWN_SECONDS` at most.
@@ -81,6 +92,10 @@ class Service:
         thread = threading.Thread(target=body, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+    def _tune_tonight(self, name: str) -> None:
+        if name in self._tuners:
+            self._tuners[name].tasks.add(Task.NIGHTLY)
 
     def _learn_soon(self, name: str) -> None:
         if not self._stop.is_set():

@@ -25,6 +25,7 @@ from daemon.errors import (
 from daemon.mailbox.port import Mailbox
 from daemon.use_cases.application import Application
 from daemon.use_cases.cycle import is_learning_due, is_paused, record_failure, run_cycle
+from daemon.use_cases.deep import is_deep_due, train_deep
 from daemon.use_cases.housekeeping import keep_house
 
 log = structlog.get_logger(__name__)
@@ -105,12 +106,14 @@ class AccountWorker:
         name: str,
         stop: threading.Event,
         learn_later: Callable[[str], None],
+        tune_tonight: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self.tasks = Tasks()
         self._app = app
         self._name = name
         self._stop = stop
         self._learn_later = learn_later
+        self._tune_tonight = tune_tonight
         self._back_off = BackOff(stop)
         self._is_first_pass = True
 
@@ -156,6 +159,7 @@ class AccountWorker:
         if Task.NIGHTLY in tasks and not stopped():
             with self._app.locked(self._name):
                 keep_house(self._app, self._name)
+            self._tune_tonight(self._name)
 
     def _failed(self, error: InboxdError) -> None:
         log.warning(
@@ -173,6 +177,29 @@ class AccountWorker:
     def _wait_while_paused(self) -> None:
         while not self._stop.is_set() and is_paused(self._app, self._name):
             self._stop.wait(1.0)
+
+
+class DeepTuner:
+    """Tunes the encoder of an account when it is asked to, beside the worker, which goes on
+    sorting with the model in use."""
+
+    def __init__(self, app: Application, name: str, stop: threading.Event) -> None:
+        self.tasks = Tasks()
+        self._app = app
+        self._name = name
+        self._stop = stop
+
+    def run(self) -> None:
+        """The thread's body: wait for the night, tune if it is due; a failure waits for another."""
+        while self.tasks.take():
+            try:
+                if is_deep_due(self._app, self._name) and not is_paused(self._app, self._name):
+                    train_deep(self._app, self._name, stopped=self._stop.is_set)
+            except InboxdError as error:
+                kind = type(error).__name__
+                log.warning("deep.failed", account=self._name, kind=kind, error=str(error))
+            except Exception as error:  # noqa: BLE001 - tuning is a luxury, sorting must go on
+                log.warning("deep.unexpected", account=self._name, **trace(error))
 
 
 class IdleWatcher:

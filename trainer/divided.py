@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classifier.features import HASH_BITS, Block
+from classifier.features import HASH_BITS, Block, Features
 from classifier.space import FeatureSpace
 from trainer.calibration import Past
 from trainer.examples import Example, parent_labels
@@ -69,6 +69,15 @@ class DividedHead:
         self._prequential[self._recent] /= len(parts)
         self._left_out /= len(parts)
         self._weights = _average(learnt)
+
+    def scores(self, features: Features) -> Floats:
+        """[C] scores of one new mail."""
+        row = self._space.rows([features])
+        at = np.searchsorted(self._weights.keys, row.keys)
+        at = np.minimum(at, len(self._weights.keys) - 1)
+        known = self._weights.keys[at] == row.keys
+        wide = row.values[known] @ self._weights.wide[at[known]]
+        return np.asarray(wide + self._weights.deep @ row.deep[0], dtype=np.float32)
 
     def prequential(self) -> Past:
         """Every mail as predicted from earlier ones only; see `recent`."""

@@ -6,7 +6,7 @@ began (Bekkerman, McCallum, Huang, Automatic Categorization of Email into Folder
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -15,15 +15,9 @@ from classifier.decision import Prediction
 from classifier.labels import LabelSet
 from classifier.model import MailClassifier
 from trainer.calibration import Past
-from trainer.examples import (
-    Example,
-    TimeSplit,
-    in_time_order,
-    parent_labels,
-    time_split,
-)
-from trainer.fit import FitSettings, Goal, assemble, count_by_label, tune
-from trainer.head import Head
+from trainer.examples import Example, TimeSplit, in_time_order, parent_labels, time_split
+from trainer.fit import FitSettings, Goal, count_by_label, ridge, tune
+from trainer.heads import Learner, TrainedHead
 from trainer.scores import Figure, Policy, Report, measure
 
 __all__ = ["Figure", "Report", "evaluate", "evaluate_over_time"]
@@ -50,19 +44,25 @@ def evaluate_over_time(
     *,
     target_precision: float = 0.97,
     costs: Costs = NO_COSTS,
+    learner: Learner | None = None,
+    seen: Collection[str] = (),
+    split: TimeSplit | None = None,
 ) -> Report:
     """Learn from the oldest 80 %, calibrate on the next 10 %, test on the newest 10 %.
 
-    Threads and near-duplicates that cross a border are left out of the later part. Raises
-    `ModelNotTrainable`, and `ValueError` when the test part is empty.
+    Threads and near-duplicates that cross a border are left out of the later part. `split`:
+    another one (`trainer.splits.random_split`). `learner` and `seen` as in `trainer.fit`; mails
+    in `seen` are only learnt from. Raises `ModelNotTrainable`, and `ValueError` when the test
+    part is empty.
     """
-    split = time_split(examples)
+    split = without_seen(split or time_split(examples), seen)
     model = learn_split(
         split,
         label_names,
         settings or FitSettings(),
         target_precision=target_precision,
         costs=costs,
+        learner=learner,
     )
     known = [*split.train, *split.calibrate]
     parents = parent_labels([*known, *split.test])[len(known) :]
@@ -77,14 +77,14 @@ def learn_split(
     *,
     target_precision: float,
     costs: Costs = NO_COSTS,
+    learner: Learner | None = None,
 ) -> MailClassifier:
     """A model of the training part, calibrated on the part after it; the test part is not
     looked at. Raises `ModelNotTrainable`."""
-    head = Head(in_time_order(split.train), settings.ridge_lambda, settings.blocks)
+    head = (learner or ridge(settings))(in_time_order(split.train), ())
     goal = Goal(target_precision, {}, settings.thresholds, costs)
-    tuned = tune(_past(head, split.calibrate), head.labels, count_by_label(split.train), goal)
-    return assemble(
-        head.weights(),
+    tuned = tune(past_of(head, split.calibrate), head.labels, count_by_label(split.train), goal)
+    return head.model(
         LabelSet.of(tuple(head.labels), label_names),
         tuned,
         costs=costs,
@@ -94,7 +94,16 @@ def learn_split(
     )
 
 
-def _past(head: Head, examples: Sequence[Example]) -> Past:
+def without_seen(split: TimeSplit, seen: Collection[str]) -> TimeSplit:
+    """Calibrated and tested only on mails that the encoder was not tuned on."""
+    if not seen:
+        return split
+    calibrate = tuple(one for one in split.calibrate if one.key not in seen)
+    test = tuple(one for one in split.test if one.key not in seen)
+    return TimeSplit(split.train, calibrate, test, split.straddling)
+
+
+def past_of(head: TrainedHead, examples: Sequence[Example]) -> Past:
     """Predictions of later mails by a head that stays as it is."""
     numbers = {label: position for position, label in enumerate(head.labels)}
     parents = parent_labels([*head.examples, *examples])[len(head.examples) :]

@@ -8,7 +8,7 @@ prediction of every mail from all others (which the gate compares models by).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -21,9 +21,11 @@ from classifier.labels import LabelSet
 from classifier.model import MailClassifier, MailClassifierConfig
 from classifier.space import BlockWeights, FeatureSpace
 from trainer.calibration import Past
+from trainer.curves import Curves
 from trainer.divided import DividedHead
 from trainer.examples import Example, newest_per_key, select
 from trainer.head import Head, HeadWeights, check_trainable
+from trainer.heads import Learner
 from trainer.report import (
     FitReport,
     HeldOut,
@@ -33,7 +35,15 @@ from trainer.report import (
     held_out_to_json,
 )
 from trainer.thresholds import ThresholdSettings
-from trainer.tune import Goal, Tuned, count_by_label, outcomes_of, recent_mails, tune
+from trainer.tune import (
+    Goal,
+    Tuned,
+    count_by_label,
+    honest_positions,
+    outcomes_of,
+    recent_mails,
+    tune,
+)
 
 __all__ = [
     "FitReport",
@@ -50,6 +60,7 @@ __all__ = [
     "held_out_to_json",
     "outcomes_of",
     "recent_mails",
+    "ridge",
     "tune",
 ]
 
@@ -85,12 +96,14 @@ class FitSettings:
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
     """The model and what is known about it. `past` holds the prequential predictions of
-    `examples` (time order), for whoever wants other figures."""
+    `examples` (time order), for whoever wants other figures. `curves`: how a head learnt that
+    learns in steps."""
 
     model: MailClassifier
     report: FitReport
     examples: tuple[Example, ...]
     past: Past
+    curves: Curves | None = None
 
 
 def fit(
@@ -104,6 +117,8 @@ def fit(
     costs: Costs = NO_COSTS,
     encoder: Mapping[str, Any] | None = None,
     background: Sequence[Features] = (),
+    learner: Learner | None = None,
+    seen: Collection[str] = (),
 ) -> Fitted:
     """Learn from `examples` (any order; of several with the same key the last one given).
 
@@ -111,6 +126,9 @@ def fit(
     single mistakes dearer. `encoder` describes the
     encoder behind the features (`Encoder.describe()`), for the model's configuration.
     `background`: mail that nobody has filed; only its document frequencies and centre are used.
+    `learner`: the kind of head, by default the ridge head. `seen`: keys of mails that the
+    encoder itself was tuned on; they are learnt, but no prediction of them is honest, so they
+    neither calibrate nor earn thresholds nor stand before the gate.
     Raises `ModelNotTrainable` with fewer than two labels.
     """
     started = time.perf_counter()
@@ -118,15 +136,12 @@ def fit(
     unique = newest_per_key(examples)
     check_trainable(unique)
     learnt = select(unique, chosen.max_examples)
-    seen = [*(one.features for one in learnt), *background]
-    space = FeatureSpace.learn(seen, chosen.blocks)
-    head = _head(learnt, chosen, space)
+    head = (learner or ridge(chosen))(learnt, background)
     past = head.prequential()
-    window = recent_mails(learnt, chosen.calibration_window)
+    window = honest_positions(learnt, past, chosen.calibration_window, seen)
     goal = Goal(target_precision, dict(folder_targets or {}), chosen.thresholds, costs)
     tuned = tune(past[window], head.labels, count_by_label(learnt), goal)
-    model = assemble(
-        head.weights(rare_words=len(learnt) <= chosen.rare_words_up_to),
+    model = head.model(
         LabelSet.of(tuple(head.labels), label_names),
         tuned,
         costs=costs,
@@ -142,24 +157,56 @@ def fit(
         window=chosen.calibration_window,
         held_out=chosen.held_out,
         left_out=len(unique) - len(learnt),
+        seen=seen,
     )
     seconds = time.perf_counter() - started
-    return Fitted(model, replace(report, seconds=seconds), tuple(learnt), past)
+    return Fitted(model, replace(report, seconds=seconds), tuple(learnt), past, head.curves)
 
 
-def _head(
-    examples: Sequence[Example], settings: FitSettings, space: FeatureSpace
-) -> Head | DividedHead:
-    """One exact head, or the average of several where there are too many examples for one."""
-    if len(examples) <= settings.exact_up_to:
-        return Head(examples, settings.ridge_lambda, space=space)
-    return DividedHead(
-        examples,
-        settings.ridge_lambda,
-        space,
-        part_size=settings.part_size,
-        recent=max(settings.calibration_window, settings.held_out),
-    )
+class _Ridge:
+    """What makes a head in closed form servable (`trainer.heads.TrainedHead`)."""
+
+    curves = None
+    rare_words = True
+
+    weights: Callable[..., HeadWeights]
+
+    def model(self, labels: LabelSet, tuned: Tuned, **facts: Any) -> MailClassifier:
+        """Its primal form."""
+        return assemble(self.weights(rare_words=self.rare_words), labels, tuned, **facts)
+
+
+class RidgeTrained(_Ridge, Head):
+    """The exact ridge head."""
+
+
+class DividedTrained(_Ridge, DividedHead):
+    """The average of several, where there are too many examples for one."""
+
+
+def ridge(settings: FitSettings) -> Learner:
+    """The ridge head in closed form."""
+
+    def learn(
+        examples: Sequence[Example], background: Sequence[Features]
+    ) -> RidgeTrained | DividedTrained:
+        known = [*(one.features for one in examples), *background]
+        space = FeatureSpace.learn(known, settings.blocks)
+        head: RidgeTrained | DividedTrained
+        if len(examples) <= settings.exact_up_to:
+            head = RidgeTrained(examples, settings.ridge_lambda, space=space)
+        else:
+            head = DividedTrained(
+                examples,
+                settings.ridge_lambda,
+                space,
+                part_size=settings.part_size,
+                recent=max(settings.calibration_window, settings.held_out),
+            )
+        head.rare_words = len(examples) <= settings.rare_words_up_to
+        return head
+
+    return learn
 
 
 def assemble(

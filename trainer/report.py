@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,12 +15,11 @@ from classifier.costs import Costs
 from classifier.decision import FolderThreshold, Prediction
 from trainer.autonomy import Missing, missing
 from trainer.calibration import Past
-from trainer.divided import DividedHead
 from trainer.examples import Example
-from trainer.head import Head
+from trainer.heads import TrainedHead
 from trainer.metrics import coverage_at, expected_calibration_error
 from trainer.scores import Policy, Report, measure
-from trainer.tune import Goal, Tuned, count_by_label, outcomes_of, recent_mails, tune
+from trainer.tune import Goal, Tuned, count_by_label, honest_positions, outcomes_of, tune
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ class FitReport:
 
 
 def fit_report(
-    head: Head | DividedHead,
+    head: TrainedHead,
     past: Past,
     goal: Goal,
     tuned: Tuned,
@@ -101,29 +100,29 @@ def fit_report(
     window: int,
     held_out: int,
     left_out: int,
+    seen: Collection[str] = (),
 ) -> FitReport:
     """The report on a head that was tuned on the last `window` of its `past` predictions.
 
-    `held_out`: how many leave-one-out predictions to keep. `seconds` is left at 0.
+    `held_out`: how many leave-one-out predictions to keep. `seen`: keys of mails whose
+    predictions are not honest, see `trainer.fit`. `seconds` is left at 0.
     """
-    recent = past[recent_mails(head.examples, window)]
+    honest = honest_positions(head.examples, past, len(past), seen)
+    recent = past[honest[-window:]]
     return FitReport(
         examples=len(head.examples),
         left_out=left_out,
         labels=len(head.labels),
         target_precision=goal.target_precision,
-        accuracy_by_quarter=_by_quarter(head.examples, past, tuned.calibration),
+        accuracy_by_quarter=_by_quarter(past[honest], tuned.calibration),
         per_label=_per_label(head.examples, recent, head.labels, goal, tuned),
-        held_out=_held_out(head, goal, tuned, held_out),
+        held_out=_held_out(head, goal, tuned, held_out, seen),
         **_window_figures(recent, head.labels, count_by_label(head.examples), goal, tuned),
     )
 
 
-def _by_quarter(
-    examples: Sequence[Example], past: Past, calibration: Calibration
-) -> tuple[float, ...]:
-    positions = recent_mails(examples, len(examples))
-    right = past[positions].probabilities(calibration).argmax(axis=1) == past.truth[positions]
+def _by_quarter(past: Past, calibration: Calibration) -> tuple[float, ...]:
+    right = past.probabilities(calibration).argmax(axis=1) == past.truth
     return tuple(float(part.mean()) for part in np.array_split(right, 4) if len(part))
 
 
@@ -184,10 +183,15 @@ def _per_label(
 
 
 def _held_out(
-    head: Head | DividedHead, goal: Goal, tuned: Tuned, size: int
+    head: TrainedHead, goal: Goal, tuned: Tuned, size: int, seen: Collection[str]
 ) -> dict[str, HeldOut]:
-    """Leave-one-out predictions of the newest `size` mails, by example key."""
-    positions = [at for at, one in enumerate(head.examples) if one.is_mail][-size:]
+    """Leave-one-out predictions of the newest `size` mails, by example key; none of `seen`."""
+    first = max(len(head.examples) - size, 0)
+    positions = [
+        at
+        for at, one in enumerate(head.examples)
+        if at >= first and one.is_mail and one.key not in seen
+    ]
     if not positions:
         return {}
     newest = head.leave_one_out(len(head.examples) - positions[0])

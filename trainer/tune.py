@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,4 +91,19 @@ def recent_mails(examples: Sequence[Example], size: int) -> Integers:
         if one.is_mail and len(seen) >= 2:
             positions.append(position)
         seen.add(one.label)
+    return np.array(positions[-size:], dtype=np.int64)
+
+
+def honest_positions(
+    examples: Sequence[Example], past: Past, size: int, seen: Collection[str] = ()
+) -> Integers:
+    """Positions of the last `size` mails that were predicted by something that had not seen them.
+
+    Not those whose keys are in `seen`, nor those for which nothing was known.
+    """
+    positions = [
+        at
+        for at in recent_mails(examples, len(examples)).tolist()
+        if past.known[at].any() and examples[at].key not in seen
+    ]
     return np.array(positions[-size:], dtype=np.int64)

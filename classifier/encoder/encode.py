@@ -60,6 +60,7 @@ class Encoder:
         max_tokens: int,
         fingerprint: str,
         tokens_per_batch: int | None = None,
+        lock: threading.Lock | None = None,
     ) -> None:
         self.module = module
         self.tokenizer = tokenizer
@@ -72,12 +73,25 @@ class Encoder:
         self._special = frozenset(tokenizer.all_special_ids)
         self._unknown = _token_id(tokenizer.unk_token_id)
         self._pad = _token_id(tokenizer.pad_token_id)
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
 
     @property
     def hidden_size(self) -> int:
         """Length of the vectors."""
         return int(self.module.config.hidden_size)
+
+    def variant(self, module: PreTrainedModel, fingerprint: str) -> Encoder:
+        """The same around a changed `module`; both take turns, as they share the tokenizer."""
+        return Encoder(
+            module,
+            self.tokenizer,
+            source=self.source,
+            prefix=self.prefix,
+            max_tokens=self.max_tokens,
+            fingerprint=fingerprint,
+            tokens_per_batch=self.tokens_per_batch,
+            lock=self._lock,
+        )
 
     def describe(self) -> dict[str, str | int]:
         """What runs here, for logs, model cards and `inboxd status`; JSON-able."""
@@ -109,7 +123,7 @@ class Encoder:
         vectors = np.empty((len(texts), self.hidden_size), np.float32)
         done = 0
         for start in range(0, len(texts), _WINDOW):
-            rows = self._tokenise(texts[start : start + _WINDOW])
+            rows = self.token_ids(texts[start : start + _WINDOW])
             for batch in plan_batches([len(row) for row in rows], self.tokens_per_batch):
                 places = np.asarray(batch) + start
                 vectors[places] = self._pooled([rows[index] for index in batch])
@@ -118,14 +132,16 @@ class Encoder:
                     progress(done)
         return vectors
 
-    def _tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+    def token_ids(self, texts: Sequence[str], max_tokens: int | None = None) -> list[list[int]]:
+        """Token ids of each text, prefix and special tokens included, cut after `max_tokens`
+        (None: as for encoding)."""
         # Lone surrogates (from broken mail headers) are no UTF-8: the tokenizer refuses them.
         clean = [(self.prefix + t).encode("utf-8", "replace").decode() for t in texts]
         with self._lock:
             encoded = self.tokenizer(
                 clean,
                 truncation=True,
-                max_length=self.max_tokens,
+                max_length=max_tokens or self.max_tokens,
                 return_attention_mask=False,
                 return_token_type_ids=False,
                 split_special_tokens=True,

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from daemon.cli.context import AccountOption, JsonOption, application, one_account
-from daemon.cli.output import console, percent, print_json, table, when
+from daemon.cli.output import console, errors, json_line, percent, print_json, table, when
 from daemon.cli.progress import progress_bar
-from daemon.cli.tuning import Split, run_compare
+from daemon.cli.tuning import run_compare
+from daemon.use_cases.split import Split
 
 if TYPE_CHECKING:
     from daemon.learning.refit import Refit
     from daemon.use_cases.classify import Classification
-    from daemon.use_cases.learn import Learned
+    from daemon.use_cases.deep import Deep
+    from daemon.use_cases.learn import Learned, Progress
     from daemon.use_cases.models import ModelDetails
 
 models = typer.Typer(
@@ -35,7 +38,8 @@ def register(cli: typer.Typer) -> None:
     cli.command("learn", epilog="Example: inboxd learn --account private --newest 200")(learn)
     cli.command(
         "train",
-        epilog="Examples: inboxd train · inboxd train --compare mild.toml strict.toml",
+        epilog="Examples: inboxd train · inboxd train --deep --account private · "
+        "inboxd train --compare mild.toml strict.toml",
     )(train)
     cli.command("classify", epilog="Examples: inboxd classify mail.eml · inboxd classify - < mail")(
         classify
@@ -89,7 +93,7 @@ def _print_refit(account: str, result: Refit) -> None:
         console.print(f"{account}: no model yet: {result.reason}", style="yellow", markup=False)
         return
     if result.evaluation is not None:
-        _print_evaluation(result.evaluation, result.labels)
+        _print_evaluation(result.evaluation, result.labels, result.report.get("split", Split.TIME))
     _print_autonomy(result.report, result.labels)
     verb = "is in use" if result.promoted else "was not taken"
     console.print(
@@ -99,10 +103,15 @@ def _print_refit(account: str, result: Refit) -> None:
     )
 
 
-def _print_evaluation(report: Mapping[str, Any], names: Mapping[str, str]) -> None:
-    """Precision, recall and F1 per folder on the newest tenth, learned from the oldest 80 %."""
+def _print_evaluation(
+    report: Mapping[str, Any], names: Mapping[str, str], split: str = Split.TIME
+) -> None:
+    """Precision, recall and F1 per folder on the tenth that was held back."""
+    title = f"Test on the newest {report['mails']} mails, learned from older ones only"
+    if split == Split.RANDOM:
+        title = f"Test on {report['mails']} mails chosen at random, which flatters"
     table(
-        f"Test on the newest {report['mails']} mails, learned from older ones only",
+        title,
         ("folder", "#mails", "#precision", "#recall", "#F1"),
         [
             (
@@ -156,19 +165,40 @@ def train(
             "trains nothing for use.",
         ),
     ] = None,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep", help="Tune the encoder itself to your mail; many minutes without a GPU."
+        ),
+    ] = False,
     split: Annotated[
-        Split, typer.Option(help="With --compare: what to test on, the newest mail.")
-    ] = Split.TIME,
+        Split | None,
+        typer.Option(help="Also test on a split of this kind. random flatters, time is honest."),
+    ] = None,
+    curves: Annotated[
+        Path | None,
+        typer.Option(help="With --deep: draw training against validation loss into this SVG file."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Re-fit the model now from everything you taught so far."""
+    """Re-fit the model now from everything you taught so far.
+
+    With --deep the encoder is tuned in a process of its own, at low priority. It may be stopped
+    with Ctrl-C; run again, it goes on from its last checkpoint. With --json progress goes to
+    standard error, one object per line.
+    """
+    if split is Split.RANDOM:
+        _warn_of_random_split()
     if compare is not None:
-        run_compare(account, compare, split, as_json=as_json)
+        run_compare(account, compare, split or Split.TIME, as_json=as_json)
+        return
+    if deep:
+        _train_deep(account, split or Split.TIME, curves, as_json=as_json)
         return
     from daemon.use_cases.learn import train as run_train  # noqa: PLC0415
 
     with application() as app:
-        results = {name: run_train(app, name) for name in app.names(account)}
+        results = {name: run_train(app, name, split=split) for name in app.names(account)}
     if as_json:
         print_json(results)
     else:
@@ -176,6 +206,75 @@ def train(
             _print_refit(name, result)
     if any(result.version is None for result in results.values()):
         raise typer.Exit(6)
+
+
+def _warn_of_random_split() -> None:
+    from trainer.splits import WARNING  # noqa: PLC0415 - numpy
+
+    errors.print(WARNING, style="yellow", markup=False)
+
+
+def _train_deep(account: str | None, split: Split, curves: Path | None, *, as_json: bool) -> None:
+    from daemon.use_cases.deep import Listener, train_deep  # noqa: PLC0415 - numpy
+
+    results: list[Deep] = []
+    with application() as app:
+        for name in app.names(account):
+            with deep_listener(name, as_json=as_json) as (progress, point):
+                listener = Listener(progress, point)
+                results.append(train_deep(app, name, split=split, listener=listener))
+            if curves is not None and "curves" in results[-1].report:
+                _draw_curves(results[-1].report, f"The encoder of {name}", curves)
+    if as_json:
+        print_json(results)
+        return
+    for result in results:
+        _print_deep(result)
+
+
+@contextmanager
+def deep_listener(
+    account: str, *, as_json: bool
+) -> Iterator[tuple[Progress, Callable[[Mapping[str, float]], None]]]:
+    """How the progress of a deep fine-tune is shown: bars and lines, or objects."""
+    if as_json:
+        yield (
+            lambda stage, done, total: json_line(
+                {"account": account, "stage": stage, "done": done, "total": total}
+            ),
+            lambda point: json_line({"account": account, **point}),
+        )
+        return
+
+    def show(point: Mapping[str, float]) -> None:
+        errors.print(
+            f"epoch {point['epoch']:g}: training loss {point['training_loss']:.3f}, validation "
+            f"loss {point['validation_loss']:.3f}, {percent(point['validation_accuracy'])} right",
+            markup=False,
+        )
+
+    with progress_bar(quiet=False) as progress:
+        yield progress, show
+
+
+def _print_deep(result: Deep) -> None:
+    report = result.report
+    if "curves" in report:
+        console.print(f"Curves: {report['curves']['verdict']}.", markup=False)
+    if "comparison" in report:
+        found = report["comparison"]
+        rows = [
+            (name, percent(found[which]), *map(percent, found[f"{which}_interval"]))
+            for name, which in (("as it was", "present"), ("tuned", "tuned"))
+        ]
+        title = f"Whole head on the newest {found['compared']} mails"
+        table(title, ("encoder", "#right", "#from", "#to"), rows)
+    resumed = ", went on from a checkpoint" if result.resumed else ""
+    console.print(
+        f"{result.account}: {result.outcome.replace('-', ' ')} ({result.seconds:.0f} s{resumed}). "
+        f"{result.reason}",
+        markup=False,
+    )
 
 
 def list_(account: AccountOption = None, as_json: JsonOption = False) -> None:
@@ -201,6 +300,10 @@ def list_(account: AccountOption = None, as_json: JsonOption = False) -> None:
 def show(
     version: Annotated[str | None, typer.Argument(help="Default: the one in use.")] = None,
     account: AccountOption = None,
+    curves: Annotated[
+        Path | None,
+        typer.Option(help="Draw training against validation loss into this file (SVG)."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """One model: figures, thresholds, and why it was promoted or rejected."""
@@ -209,6 +312,8 @@ def show(
     with application() as app:
         name = one_account(app, account)
         found = show_model(app, name, version)
+    if curves is not None:
+        _draw_curves(found.report, f"Model {found.summary.version}", curves)
     if as_json:
         print_json(found)
         return
@@ -216,6 +321,9 @@ def show(
     console.print(f"Model {summary.version} of {name}: {summary.state}", markup=False)
     console.print(f"Gate: {summary.reason}", markup=False)
     console.print(f"Directory (with a model card): {found.directory}", markup=False)
+    for kind, document in (("encoder", found.report.get("deep", {})), ("head", found.report)):
+        if "curves" in document:
+            console.print(f"Curves of the {kind}: {document['curves']['verdict']}", markup=False)
     _print_measured(found)
     _print_autonomy(found.report, found.report["label_names"])
 
@@ -266,6 +374,17 @@ def _print_measured(found: ModelDetails) -> None:
 
 def _area(value: float | None) -> str | None:
     return None if value is None else f"{value:.3f}"
+
+
+def _draw_curves(report: Mapping[str, Any], what: str, target: Path) -> None:
+    from daemon.use_cases.training_curves import curves_of, draw  # noqa: PLC0415
+    from trainer.curves import verdict  # noqa: PLC0415
+
+    curves = curves_of(report, what)
+    try:
+        target.write_text(draw(curves, verdict(curves)), encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{target} cannot be written: {error.strerror}.") from error
 
 
 def rollback(account: AccountOption = None) -> None:

@@ -25,6 +25,12 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
+def json_line(value: Any) -> None:
+    """One JSON object on a line of standard error: progress, for programs."""
+    sys.stderr.write(json.dumps(plain(value), ensure_ascii=False) + "\n")
+    sys.stderr.flush()
+
+
 def plain(value: Any) -> Any:
     """`value` in terms of JSON."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

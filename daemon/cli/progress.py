@@ -20,6 +20,10 @@ STAGES = {
     "compare": "Training and comparing",
     "tune": "Trying hyperparameters",
     "export": "Exporting the model",
+    "fetch": "Fetching mail again",
+    "deep": "Tuning the encoder",
+    "reread": "Reading mail with the tuned encoder",
+    "rebuild": "Reading the rest with it",
 }
 
 

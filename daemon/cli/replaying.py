@@ -111,13 +111,20 @@ def _of_tree(
 def _of_account(
     account: str | None, how: tuple[int, int, float | None], progress: Any
 ) -> tuple[dict[str, Any], Replay]:
-    from daemon.use_cases.replay import costs_of_account, examples_of_account  # noqa: PLC0415
+    from daemon.use_cases.replay import (  # noqa: PLC0415 - numpy
+        costs_of_account,
+        examples_of_account,
+        honest_from,
+    )
 
     with application() as app:
         name = one_account(app, account)
         examples, _ = examples_of_account(app, name)
         target = app.settings.model.target_precision
-        more = {"seconds_encode": 0.0, "model": _model(app.engine)}
+        every, skip, asked = how
+        how = (every, max(skip, honest_from(app, name, examples)), asked)
+        model = app.engine.account(name).encoder().fingerprint
+        more = {"seconds_encode": 0.0, "model": model}
         return _replayed(examples, how, target, progress, more, costs_of_account(app, name))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,17 +11,12 @@ import typer
 from daemon.cli.context import AccountOption, JsonOption, application, one_account
 from daemon.cli.output import console, percent, print_json, table
 from daemon.cli.progress import progress_bar
+from daemon.use_cases.split import Split
 
 if TYPE_CHECKING:
     from daemon.use_cases.compare import Compared
     from daemon.use_cases.tune import Tuned
     from trainer.compare import Comparison, Difference, Side
-
-
-class Split(enum.StrEnum):
-    """How mail is parted into training, validation and test."""
-
-    TIME = "time"
 
 
 def register(cli: typer.Typer) -> None:
@@ -45,7 +39,7 @@ def run_compare(
                 app,
                 name,
                 files,
-                split=split.value,
+                split=split,
                 progress=lambda done, total: progress("compare", done, total),
             )
             for name in app.names(account)
@@ -61,7 +55,8 @@ def _print_compared(result: Compared) -> None:
     for letter, file, changed in zip("AB", result.files, result.changed, strict=True):
         told = ", ".join(f"{key} = {value}" for key, value in changed.items())
         console.print(f"{letter}  {file}: {told or 'as configured'}", markup=False)
-    title = f"{result.account}: the newest {result.result.mails} mails, learnt from {{}} others"
+    which = "the newest" if result.split == Split.TIME else "at random"
+    title = f"{result.account}: {which} {result.result.mails} mails, learnt from {{}} others"
     print_comparison(title, result.result, ("A", "B"))
 
 

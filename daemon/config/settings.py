@@ -81,6 +81,20 @@ class LogLevel(enum.StrEnum):
     ERROR = "error"
 
 
+class HeadKind(enum.StrEnum):
+    """What decides on top of the encoder."""
+
+    RIDGE = "ridge"
+    CLASSIC = "classic"
+
+
+class Deep(enum.StrEnum):
+    """When the encoder itself is tuned."""
+
+    NEVER = "never"
+    NIGHTLY = "nightly"
+
+
 class LogFormat(enum.StrEnum):
     """What a log line looks like."""
 
@@ -209,6 +223,11 @@ class ModelSettings(Section):
     """How much of a mail the encoder reads, in tokens of about four letters. More is slower;
     everything encoded so far is encoded again after a change."""
 
+    head: HeadKind = HeadKind.RIDGE
+    """What decides on top of the encoder: "ridge", one linear layer over everything that a mail
+    tells, learnt exactly in a second; or "classic", BERT's pooling layer and a linear layer over
+    the text's meaning alone, learnt in steps (section classic_head). See docs/fine-tuning.md."""
+
     ridge_lambda: Number = Field(0.03, ge=0.0001, le=100.0)
     """How strongly the classifier is held back from believing single mails (the λ of ridge
     regression). Results hardly change between 0.01 and 0.1."""
@@ -251,6 +270,110 @@ class TrainingSettings(Section):
     hold_folder_share: Number = Field(0.5, ge=0.0, le=1.0)
     """The same when at least this share of one folder, and at least 20 mails, is moved out of it
     within an hour. 0 never holds back."""
+
+    deep: Deep = Deep.NEVER
+    """Whether the encoder itself is tuned to your mail (inboxd train --deep): "never" by itself,
+    or "nightly" when enough is new. Without a GPU it takes from many minutes to hours, and where it
+    was measured it did not pay: see docs/fine-tuning.md."""
+
+    tensorboard: Switch = False
+    """Whether whatever learns in steps also writes its curves for TensorBoard, into the directory
+    tensorboard of the state directory. Needs: pip install 'inboxd[tensorboard]'."""
+
+
+class ClassicHeadSettings(Section):
+    """How the classic head learns; only with head = "classic"."""
+
+    epochs: Whole = Field(60, ge=1, le=10_000)
+    """How often each mail is looked at, at most."""
+
+    patience: Whole = Field(6, ge=1, le=1000)
+    """After so many epochs without a lower validation loss it stops."""
+
+    batch_size: Whole = Field(32, ge=1, le=4096)
+    """Mails per step."""
+
+    learning_rate: Number = Field(0.001, gt=0, le=1.0)
+    """The size of a step, reached after the warm-up."""
+
+    weight_decay: Number = Field(0.01, ge=0, le=10.0)
+    """How strongly weights are pulled to zero; more helps against overfitting."""
+
+    dropout: Number = Field(0.1, ge=0, le=0.9)
+    """Share of the pooled vector that is left out at random while learning; more helps against
+    overfitting."""
+
+    warm_up: Number = Field(0.1, ge=0, le=0.9)
+    """Share of the steps in which the learning rate rises."""
+
+    balance: Number = Field(0.5, ge=0, le=1.0)
+    """How far small folders are given more weight: 0 all mails count alike, 1 all folders."""
+
+    seed: Whole = Field(17, ge=0, le=4_294_967_295)
+    """Where chance begins; the same seed gives the same model."""
+
+
+class DeepTuningSettings(Section):
+    """How the encoder is tuned (LoRA), and what that may take of this machine."""
+
+    rank: Whole = Field(8, ge=1, le=256)
+    """Rank of the change to each weight matrix."""
+
+    layers: Whole = Field(4, ge=1, le=48)
+    """How many of the encoder's upper layers are changed. The others, and the word embeddings,
+    stay as they are."""
+
+    dropout: Number = Field(0.1, ge=0, le=0.9)
+    """Dropout on the change; more helps against overfitting."""
+
+    learning_rate: Number = Field(0.0005, gt=0, le=1.0)
+    """The size of a step, reached after the warm-up."""
+
+    weight_decay: Number = Field(0.01, ge=0, le=10.0)
+    """How strongly the change is pulled to zero; more helps against overfitting."""
+
+    warm_up: Number = Field(0.1, ge=0, le=0.9)
+    """Share of the steps in which the learning rate rises."""
+
+    epochs: Whole = Field(3, ge=1, le=1000)
+    """How often each mail is looked at, at most."""
+
+    patience: Whole = Field(3, ge=1, le=1000)
+    """After so many looks at the validation mail without a lower loss it stops."""
+
+    looks_per_epoch: Whole = Field(2, ge=1, le=100)
+    """How often per epoch it looks at the validation mail, and writes a checkpoint."""
+
+    batch_size: Whole = Field(16, ge=1, le=1024)
+    """Mails per step."""
+
+    max_tokens: Whole = Field(128, ge=16, le=8192)
+    """Where mail is cut while tuning; at most what [model] max_tokens says."""
+
+    balance: Number = Field(0.5, ge=0, le=1.0)
+    """How far small folders are given more weight: 0 all mails count alike, 1 all folders."""
+
+    seed: Whole = Field(17, ge=0, le=4_294_967_295)
+    """Where chance begins."""
+
+    min_examples: Whole = Field(500, ge=10, le=1_000_000)
+    """With fewer examples there is no nightly tuning."""
+
+    new_examples: Whole = Field(200, ge=1, le=1_000_000)
+    """So many examples must have come since the last tuning before the next nightly one."""
+
+    nice: Whole = Field(15, ge=0, le=19)
+    """How far the tuning steps back behind everything else on this machine."""
+
+    memory_mb: Whole = Field(4096, ge=256, le=1_048_576)
+    """Memory that the tuning may use, in megabytes. It ends with a message when that is not
+    enough (Linux only)."""
+
+    threads: Whole = Field(0, ge=0, le=1024)
+    """CPU threads for the tuning; 0 takes all cores."""
+
+    max_minutes: Whole = Field(120, ge=1, le=10_080)
+    """After so long the tuning ends with the best it has found."""
 
 
 class LoggingSettings(Section):
@@ -364,6 +487,8 @@ class Settings(BaseSettings):
     state: StateSettings = Field(default_factory=StateSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
+    classic_head: ClassicHeadSettings = Field(default_factory=ClassicHeadSettings)
+    deep_tuning: DeepTuningSettings = Field(default_factory=DeepTuningSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     accounts: Mapping[AccountName, AccountSettings] = Field(min_length=1)
 

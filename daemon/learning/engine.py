@@ -1,11 +1,14 @@
-"""The encoder and the models, loaded when first needed.
+"""The encoders and the models, loaded when first needed.
 
-One encoder serves all accounts; each account has its own models. torch is imported here, in
+One base encoder serves all accounts; each account has its own models. A model may name a low-rank
+change to the encoder (`daemon.learning.encoders`), made by a deep fine-tune: then its account has
+an encoder of its own, which shares all unchanged weights with the base. torch is imported here, in
 functions, and nowhere else in the daemon: commands that judge no mail never load it.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +16,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from classifier.features import Features
 from classifier.labels import LEAVE
 from classifier.mail import Mail
 from daemon.errors import ModelError
+from daemon.learning.encoders import TunedEncoders
 from daemon.learning.gather import FeatureSource, label_key
 from daemon.sorting.judge import Verdict
 from daemon.sorting.threads import LEFT_IN_INBOX
@@ -26,6 +32,8 @@ if TYPE_CHECKING:
     from classifier.featurizer import Featurizer
     from classifier.model import MailClassifier
     from classifier.registry import Registry
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Engine:
         self.settings = settings
         self._lock = threading.Lock()
         self._accounts: dict[str, AccountModel] = {}
+        self._tuned: dict[Path, AccountEncoder] = {}
 
     def featurizer(self) -> Featurizer:
         """The featurizer; loads the encoder at its first call (seconds).
@@ -79,19 +88,33 @@ class Engine:
         except EncoderUnavailable as error:
             raise ModelError(str(error), next_step=error.next_step) from error
 
-    def feature_source(self, max_bytes: int) -> FeatureSource:
-        """What the gatherer needs to fill the feature cache."""
-        featurizer = self.featurizer()
-        return FeatureSource(
-            featurize=lambda mails: [f.to_bytes() for f in featurizer.features(mails)],
-            fingerprint=featurizer.fingerprint,
-            max_bytes=max_bytes,
-        )
+    def base_encoder(self) -> Encoder:
+        """The encoder as it was pretrained. Raises `ModelError`."""
+        self.featurizer()
+        return self._encoder
 
     def encoder_description(self) -> dict[str, object]:
-        """Source, size and precision of the encoder, for the model's own record."""
-        self.featurizer()
-        return dict(self._encoder.describe())
+        """Source, size and precision of the base encoder."""
+        return dict(self.base_encoder().describe())
+
+    def encoder(self, directory: Path | None) -> AccountEncoder:
+        """The base encoder, or with the adapter in `directory` the tuned one.
+
+        An adapter is loaded once for as long as the process lives. Raises `ModelError` when it
+        is damaged or belongs to another base.
+        """
+        from classifier.featurizer import Featurizer  # noqa: PLC0415 - loads torch
+
+        base = self.base_encoder()
+        if directory is None:
+            return AccountEncoder(None, self.featurizer(), base)
+        with self._lock:
+            if directory not in self._tuned:
+                tuned = _tuned(base, directory)
+                self._tuned[directory] = AccountEncoder(
+                    directory.name, Featurizer(tuned), tuned, TunedEncoders.seen_by(directory)
+                )
+            return self._tuned[directory]
 
     def account(self, name: str) -> AccountModel:
         """The models of one account."""
@@ -101,13 +124,105 @@ class Engine:
             return self._accounts[name]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AccountEncoder:
+    """What an account's mail is read with.
+
+    `adapter`: the id of the change to the base encoder, None for none. `seen`: keys of the
+    examples that it was tuned on; what a model says about these is not honest.
+    """
+
+    adapter: str | None
+    featurizer: Featurizer
+    encoder: Encoder
+    seen: frozenset[str] = frozenset()
+
+    @property
+    def fingerprint(self) -> str:
+        """Features are comparable only under the same one."""
+        return self.featurizer.fingerprint
+
+    def describe(self) -> dict[str, object]:
+        """For the model's own record; `adapter` is how an account finds its encoder again."""
+        return {**self.encoder.describe(), "adapter": self.adapter}
+
+    def source(self, max_bytes: int) -> FeatureSource:
+        """What the gatherer needs to fill the feature cache."""
+        featurizer = self.featurizer
+        return FeatureSource(
+            featurize=lambda mails: [f.to_bytes() for f in featurizer.features(mails)],
+            fingerprint=featurizer.fingerprint,
+            max_bytes=max_bytes,
+        )
+
+
+def _tuned(base: Encoder, directory: Path) -> Encoder:
+    from classifier.encoder.adapter import (  # noqa: PLC0415 - loads torch
+        AdapterMismatch,
+        adapted,
+        load_adapter,
+    )
+    from classifier.manifest import ArtifactBroken  # noqa: PLC0415
+
+    try:
+        return adapted(base, load_adapter(directory))
+    except ArtifactBroken as error:
+        raise ModelError(
+            f"The tuned encoder {directory.name} is damaged: {error}.",
+            next_step="Go back to the model before it: inboxd models rollback",
+        ) from error
+    except AdapterMismatch as error:
+        raise ModelError(
+            f"The tuned encoder {directory.name} was made from another encoder.",
+            next_step="Learn again with this encoder: inboxd learn",
+        ) from error
+
+
 class AccountModel:
-    """The registry of one account, and its current model in memory."""
+    """The registry of one account, its encoder, and its current model in memory."""
 
     def __init__(self, engine: Engine, directory: Path) -> None:
         self.directory = directory
+        self.tuned = TunedEncoders(directory / "encoders")
         self._engine = engine
         self._loaded: ModelJudge | None = None
+
+    def encoder(self) -> AccountEncoder:
+        """The encoder of the model in use; the base encoder when there is none or it is lost.
+
+        Raises `ModelError` when there is not even that.
+        """
+        version = self.current()
+        adapter = self.adapter_of(version) if version is not None else None
+        try:
+            return self.encoder_of(adapter)
+        except ModelError as error:
+            if adapter is None:
+                raise
+            log.warning("encoder.tuned_unusable", adapter=adapter, reason=str(error))
+            return self.encoder_of(None)
+
+    def encoder_of(self, adapter: str | None) -> AccountEncoder:
+        """The base encoder or one that was tuned for this account. Raises `ModelError`."""
+        return self._engine.encoder(None if adapter is None else self.tuned.path(adapter))
+
+    def adapter_of(self, version: str) -> str | None:
+        """Which tuned encoder a model needs, None for the base encoder.
+
+        Damage is found when the model is loaded, not here.
+        """
+        try:
+            text = (self.registry.path(version) / "config.json").read_text(encoding="utf-8")
+            adapter = json.loads(text)["encoder"]["adapter"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return adapter if isinstance(adapter, str) else None
+
+    def prune(self, keep: int) -> None:
+        """Remove models beyond the kept ones, and tuned encoders that no kept model needs."""
+        self.registry.prune(keep=keep)
+        kept = {self.adapter_of(info.version) for info in self.registry.versions()}
+        self.tuned.prune({adapter for adapter in kept if adapter is not None})
 
     @property
     def registry(self) -> Registry:
@@ -137,7 +252,8 @@ class AccountModel:
         if version is None:
             return None
         if self._loaded is None or self._loaded.version != version:
-            self._loaded = ModelJudge(version, self.load(version), self._engine.featurizer())
+            encoder = self.encoder_of(self.adapter_of(version))
+            self._loaded = ModelJudge(version, self.load(version), encoder.featurizer)
         return self._loaded
 
     def load(self, version: str) -> MailClassifier:
@@ -147,7 +263,7 @@ class AccountModel:
 
         try:
             model = load_model(self.registry.path(version))
-            model.check_featurizer(self._engine.featurizer().fingerprint)
+            model.check_featurizer(self.encoder_of(self.adapter_of(version)).fingerprint)
         except ArtifactBroken as error:
             raise ModelError(
                 f"Model {version} is damaged: {error}.",

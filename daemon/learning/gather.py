@@ -7,7 +7,8 @@ stopped, and no mail is ever encoded twice under the same encoder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -112,7 +113,6 @@ def _without_features(
     store: Store, account_name: str, fingerprint: str, unfiled: int
 ) -> dict[str, list[Placement]]:
     """One present placement for each mail that should have features and has none, by folder."""
-    by_folder: dict[str, list[Placement]] = {}
     with store.read() as work:
         account = work.accounts.get(account_name)
         if account is None:
@@ -121,11 +121,41 @@ def _without_features(
         ids += _unfiled(work, account, unfiled - len(ids))
         missing = work.features.missing(fingerprint, ids)
         tried = work.attempts.counts(missing)
-        for message_id in sorted(m for m in missing if tried.get(m, 0) < MAX_ATTEMPTS):
-            placements = work.placements.of_message(message_id)
-            if placements:
-                by_folder.setdefault(placements[0].folder.name, []).append(placements[0])
+        return _by_folder(work, [m for m in missing if tried.get(m, 0) < MAX_ATTEMPTS])
+
+
+def _by_folder(work: UnitOfWork, message_ids: Collection[int]) -> dict[str, list[Placement]]:
+    """One present placement of each mail, by folder; none of those that lie nowhere."""
+    by_folder: dict[str, list[Placement]] = {}
+    for message_id in sorted(message_ids):
+        placements = work.placements.of_message(message_id)
+        if placements:
+            by_folder.setdefault(placements[0].folder.name, []).append(placements[0])
     return by_folder
+
+
+def fetch_mails(
+    store: Store,
+    mailbox: Mailbox,
+    message_ids: Collection[int],
+    max_bytes: int,
+    *,
+    progress: Progress = ignore,
+    stopped: Callable[[], bool] = lambda: False,
+) -> dict[int, Mail]:
+    """The mails themselves by message id, as far as they can still be had; nothing is stored."""
+    with store.read() as work:
+        by_folder = _by_folder(work, message_ids)
+    mails: dict[int, Mail] = {}
+    for folder_name, placements in by_folder.items():
+        for start in range(0, len(placements), BATCH):
+            if stopped():
+                return mails
+            batch = placements[start : start + BATCH]
+            with _changed_folder_passed_over(batch):
+                mails.update(_fetched(mailbox, folder_name, batch, max_bytes))
+            progress(len(mails), len(message_ids))
+    return mails
 
 
 def _unfiled(work: UnitOfWork, account: Account, limit: int) -> list[int]:
@@ -143,18 +173,15 @@ def _cache_batch(
     batch: Sequence[Placement],
     source: FeatureSource,
 ) -> int:
-    message_ids = {p.uid: p.message_id for p in batch}
-    uid_validity = batch[0].uid_validity
-    try:
-        with attempt(store, set(message_ids.values())) as read:
-            fetched = mailbox.fetch(folder_name, uid_validity, message_ids, source.max_bytes)
-            mails = {message_ids[m.identity.uid]: parse(m.content) for m in fetched}
-            features = dict(zip(mails, source.featurize(list(mails.values())), strict=True))
-            read.update(features)
-    except (FolderMissing, FolderChanged) as error:
-        # Renamed or renumbered a moment ago: the next observation puts it right.
-        log.warning("learn.folder_changed", mails=len(batch), error=type(error).__name__)
-        return 0
+    mails: dict[int, Mail] = {}
+    features: dict[int, bytes] = {}
+    with (
+        _changed_folder_passed_over(batch),
+        attempt(store, {each.message_id for each in batch}) as read,
+    ):
+        mails = _fetched(mailbox, folder_name, batch, source.max_bytes)
+        features = dict(zip(mails, source.featurize(list(mails.values())), strict=True))
+        read.update(features)
     with store.write() as work:
         work.features.put(source.fingerprint, features)
         for message_id, mail in mails.items():
@@ -163,6 +190,24 @@ def _cache_batch(
                 message.sent_at = mail.date
         work.commit()
     return len(features)
+
+
+def _fetched(
+    mailbox: Mailbox, folder_name: str, batch: Sequence[Placement], max_bytes: int
+) -> dict[int, Mail]:
+    """Mails of one folder by message id."""
+    message_ids = {p.uid: p.message_id for p in batch}
+    fetched = mailbox.fetch(folder_name, batch[0].uid_validity, message_ids, max_bytes)
+    return {message_ids[m.identity.uid]: parse(m.content) for m in fetched}
+
+
+@contextmanager
+def _changed_folder_passed_over(batch: Sequence[Placement]) -> Iterator[None]:
+    """A folder that was renamed or renumbered a moment ago: the next observation puts it right."""
+    try:
+        yield
+    except (FolderMissing, FolderChanged) as error:
+        log.warning("learn.folder_changed", mails=len(batch), error=type(error).__name__)
 
 
 def label_key(folder_id: int | None) -> str:

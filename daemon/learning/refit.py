@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -23,14 +24,20 @@ from daemon.errors import ModelError
 from daemon.mailbox.port import Mailbox
 from daemon.store import Store, UnitOfWork
 from daemon.store.tables import Account, ModelRow, ModelState
+from trainer.tensorboard import log_curves
 
 if TYPE_CHECKING:
-    from daemon.learning.engine import AccountModel, Engine
+    from classifier.model import MailClassifier
+    from daemon.learning.engine import AccountEncoder, AccountModel, Engine
     from daemon.learning.gather import FeatureSource, TrainingSet
     from trainer.descriptions import Description
     from trainer.evaluate import Report
+    from trainer.examples import Example
     from trainer.fit import FitSettings, Fitted
     from trainer.gate import Contender, Verdict
+    from trainer.heads import Learner
+    from trainer.report import HeldOut
+    from trainer.steps import ClassicSettings
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +51,8 @@ class RefitSettings:
     """How an account's examples become a model; see the configuration's [model], [training].
 
     `descriptions`: sentence by folder name. `blocks`: weight by block, the defaults where none
-    is given. `costs`: of mistakes, by folder name.
+    is given. `costs`: of mistakes, by folder name. `classic`: None for the ridge head.
+    `curve_log`: where TensorBoard looks for what learns in steps, None when it is not wanted.
     """
 
     max_bytes: int
@@ -56,6 +64,8 @@ class RefitSettings:
     descriptions: Mapping[str, str] = field(default_factory=dict)
     blocks: Mapping[str, float] = field(default_factory=dict)
     costs: Costs = NO_COSTS
+    classic: ClassicSettings | None = None
+    curve_log: Path | None = None
 
     def for_fit(self) -> FitSettings:
         """The same in the trainer's terms."""
@@ -144,18 +154,24 @@ def refit(
     clock: Callable[[], datetime],
     *,
     evaluate: bool = False,
+    random_split: bool = False,
+    encoder: AccountEncoder | None = None,
+    more_report: Mapping[str, Any] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Refit:
     """Train a candidate on everything that people taught, and promote it through the gate.
 
-    Features that are still missing are made first. With `evaluate` a split by time is measured
-    as well. Raises `MailboxError`, `ModelError` (no encoder).
+    Features that are still missing are made first. With `evaluate` a split by time (or a random
+    one) is measured as well. `encoder`: another one than that of the model in use; `more_report`
+    goes into the model's report. Raises `MailboxError`, `ModelError` (no encoder).
     """
     from daemon.learning.gather import cache_features  # noqa: PLC0415 - numpy
     from trainer.errors import ModelNotTrainable  # noqa: PLC0415
 
     started = time.perf_counter()
-    source = engine.feature_source(settings.max_bytes)
+    models = engine.account(account_name)
+    encoder = encoder or models.encoder()
+    source = encoder.source(settings.max_bytes)
     cache_features(
         store, mailbox, account_name, source, unfiled=unfiled_for(settings), stopped=stopped
     )
@@ -165,20 +181,27 @@ def refit(
     data, data_hash, costs = _gathered(store, account_name, source, settings)
     try:
         candidate = _Candidate.train(
-            data, settings, costs, source.fingerprint, engine, evaluate=evaluate
+            data,
+            settings,
+            costs,
+            encoder,
+            evaluate=evaluate,
+            random=random_split,
+            more=more_report or {},
         )
     except ModelNotTrainable as error:
         log.info("train.not_possible", account=account_name, examples=len(data.examples))
         return Refit(None, False, error.reason, len(data.examples), {}, 0.0, {}, None)
-    models = engine.account(account_name)
-    verdict = candidate.judge(models, _turned_away(store, account_name))
+    verdict = candidate.judge(models, store, encoder, _turned_away(store, account_name))
     now = clock()
     version = models.registry.new_version(now)
     candidate.save(models, version, now, verdict)
+    if settings.curve_log is not None and candidate.fitted.curves is not None:
+        log_curves(settings.curve_log / version, candidate.fitted.curves)
     if verdict.promote:
         models.registry.promote(version)
     _record(store, account_name, version, candidate, verdict, data_hash, now)
-    models.registry.prune(keep=settings.keep_models)
+    models.prune(keep=settings.keep_models)
     seconds = time.perf_counter() - started
     log.info(
         "train.done",
@@ -261,6 +284,8 @@ class _Candidate:
     fitted: Fitted
     settings: FitSettings
     evaluation: Report | None
+    more: Mapping[str, Any]
+    """For the report, beside what is measured here."""
 
     @classmethod
     def train(
@@ -268,26 +293,30 @@ class _Candidate:
         data: TrainingSet,
         settings: RefitSettings,
         costs: Costs,
-        fingerprint: str,
-        engine: Engine,
+        encoder: AccountEncoder,
         *,
         evaluate: bool,
+        random: bool,
+        more: Mapping[str, Any],
     ) -> _Candidate:
         """Fit, and with `evaluate` measure a split by time. Raises `ModelNotTrainable`."""
         from trainer.errors import ModelNotTrainable  # noqa: PLC0415
         from trainer.evaluate import evaluate_over_time  # noqa: PLC0415 - loads torch
         from trainer.fit import fit  # noqa: PLC0415
+        from trainer.splits import random_split  # noqa: PLC0415
 
         chosen = settings.for_fit()
         fitted = fit(
             data.examples,
             data.label_names,
             chosen,
-            featurizer_fingerprint=fingerprint,
+            featurizer_fingerprint=encoder.fingerprint,
             target_precision=settings.target_precision,
             costs=costs,
-            encoder=engine.encoder_description(),
+            encoder=encoder.describe(),
             background=data.background,
+            learner=_learner(settings),
+            seen=encoder.seen,
         )
         evaluation = None
         if evaluate:
@@ -299,8 +328,12 @@ class _Candidate:
                     chosen,
                     target_precision=settings.target_precision,
                     costs=costs,
+                    learner=_learner(settings),
+                    seen=encoder.seen,
+                    split=random_split(data.examples) if random else None,
                 )
-        return cls(data, fitted, chosen, evaluation)
+                more = {**more, "split": "random" if random else "time"}
+        return cls(data, fitted, chosen, evaluation, more)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -309,19 +342,26 @@ class _Candidate:
         del figures["held_out"]
         figures["label_names"] = dict(self.data.label_names)
         figures["thresholds"] = self.fitted.model.config.thresholds
+        figures["head"] = self.fitted.model.config.head
+        if self.fitted.curves is not None and self.fitted.curves.points:
+            figures["curves"] = self.fitted.curves.as_dict()
         if self.evaluation is not None:
             figures["evaluation"] = self.evaluation.as_dict()
-        return figures
+        return {**figures, **self.more}
 
-    def judge(self, models: AccountModel, turned_away: int) -> Verdict:
+    def judge(
+        self, models: AccountModel, store: Store, encoder: AccountEncoder, turned_away: int
+    ) -> Verdict:
         """Ask the gate, against the model in use (if it can still be used at all)."""
         from trainer import gate  # noqa: PLC0415 - loads torch
 
-        current = _current(models)
+        # Mail that an encoder was tuned on is no fair question to a model on top of it.
+        current, seen = _current(models, store, encoder, self.data.examples)
+        fair = [one for one in self.data.examples if one.key not in encoder.seen | seen]
         return gate.judge(
             gate.Contender(self.fitted.model, self.fitted.report.held_out),
             current,
-            self.data.examples,
+            fair,
             turned_away,
         )
 
@@ -354,11 +394,24 @@ class _Candidate:
         )
 
 
-def _current(models: AccountModel) -> Contender | None:
-    """The model in use and what it says about mail that it had not seen.
+def _learner(settings: RefitSettings) -> Learner | None:
+    """The kind of head that the configuration asks for; None: the ridge head."""
+    if settings.classic is None:
+        return None
+    from trainer.classic import classic  # noqa: PLC0415 - loads torch
+
+    return classic(settings.classic)
+
+
+def _current(
+    models: AccountModel, store: Store, encoder: AccountEncoder, examples: Sequence[Example]
+) -> tuple[Contender | None, frozenset[str]]:
+    """The model in use, what it says about mail that it had not seen, and what its encoder was
+    tuned on.
 
     None when there is none, or when it can no longer be used (damaged, another encoder): then
-    any model is better.
+    any model is better. When it reads mail with another encoder than the candidate (`encoder`),
+    it is asked here, about features of its own.
     """
     from classifier.manifest import ArtifactBroken, read_listed  # noqa: PLC0415
     from trainer.fit import held_out_from_json  # noqa: PLC0415 - loads torch
@@ -366,14 +419,44 @@ def _current(models: AccountModel) -> Contender | None:
 
     version = models.current()
     if version is None:
-        return None
+        return None, frozenset()
     try:
         model = models.load(version)
-        held_out = read_listed(models.registry.path(version), HELD_OUT_FILE)
+        own = models.encoder_of(models.adapter_of(version))
+        text = read_listed(models.registry.path(version), HELD_OUT_FILE)
     except (ModelError, ArtifactBroken) as error:
         log.warning("train.current_unusable", version=version, reason=str(error))
-        return None
-    return Contender(model, held_out_from_json(held_out.decode()))
+        return None, frozenset()
+    held_out = held_out_from_json(text.decode())
+    if own.fingerprint != encoder.fingerprint:
+        held_out = {**_says(model, store, own, examples), **held_out}
+    return Contender(model, held_out), own.seen
+
+
+def _says(
+    model: MailClassifier, store: Store, encoder: AccountEncoder, examples: Sequence[Example]
+) -> dict[str, HeldOut]:
+    """What `model` says about mails, as far as its own encoder has read them."""
+    from classifier.features import Features  # noqa: PLC0415 - numpy
+    from trainer.examples import parent_labels  # noqa: PLC0415
+    from trainer.report import HeldOut  # noqa: PLC0415
+
+    mails = [
+        (one, parent)
+        for one, parent in zip(examples, parent_labels(examples), strict=True)
+        if one.is_mail
+    ]
+    with store.read() as work:
+        found = work.features.get(encoder.fingerprint, [int(one.key) for one, _ in mails])
+    known = [(one, parent) for one, parent in mails if int(one.key) in found]
+    predictions = model.predict(
+        [Features.from_bytes(found[int(one.key)]) for one, _ in known],
+        [parent for _, parent in known],
+    )
+    return {
+        one.key: HeldOut(said.label, said.probability)
+        for (one, _), said in zip(known, predictions, strict=True)
+    }
 
 
 def _record(

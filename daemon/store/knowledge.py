@@ -172,12 +172,12 @@ class FeatureCache:
             wanted.difference_update(self._session.scalars(query))
         return wanted
 
-    def drop_other(self, account: Account, fingerprint: str) -> int:
+    def drop_other(self, account: Account, *fingerprints: str) -> int:
         """Delete an account's features of other encoders or preparations; returns how many."""
         mine = select(Message.id).where(Message.account_id == account.id)
         result = self._session.execute(
             delete(FeatureRow).where(
-                FeatureRow.fingerprint != fingerprint, FeatureRow.message_id.in_(mine)
+                FeatureRow.fingerprint.not_in(fingerprints), FeatureRow.message_id.in_(mine)
             )
         )
         return int(getattr(result, "rowcount", 0))

@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 from classifier.costs import Costs
-from daemon.config.settings import AccountSettings, Settings
-from daemon.errors import NotFound
+from daemon.config.settings import AccountSettings, HeadKind, Settings
+from daemon.errors import ModelError, NotFound
 from daemon.learning.engine import Engine
 from daemon.learning.refit import RefitSettings
 from daemon.locks import account_lock
@@ -22,6 +22,8 @@ from daemon.mailbox.port import Mailbox
 from daemon.sorting.bursts import BurstLimits
 from daemon.sorting.folders import FolderPatterns
 from daemon.store import Store
+from trainer.steps import ClassicSettings, DeepSettings
+from trainer.tensorboard import INSTALL, is_available
 
 Connect = Callable[[str, AccountSettings], Mailbox]
 
@@ -90,6 +92,48 @@ class Application:
             keep_models=model.keep_models,
             descriptions=self.account(name).folders.descriptions,
             costs=self.costs,
+            classic=self._classic(),
+            curve_log=self.curve_log(name),
+        )
+
+    def _classic(self) -> ClassicSettings | None:
+        """How the classic head learns, None when the configuration wants the ridge head."""
+        if self.settings.model.head is not HeadKind.CLASSIC:
+            return None
+        return ClassicSettings(**self.settings.classic_head.model_dump())
+
+    def curve_log(self, name: str) -> Path | None:
+        """Where TensorBoard looks for an account's curves, None when it is not wanted.
+
+        Raises `ModelError` when it is wanted and not installed.
+        """
+        if not self.settings.training.tensorboard:
+            return None
+        if not is_available():
+            raise ModelError(
+                "[training] tensorboard is on, but TensorBoard is not installed.",
+                next_step=f"Run: {INSTALL}",
+            )
+        return self.state_dir / "tensorboard" / name
+
+    def deep_settings(self) -> DeepSettings:
+        """How the encoder is tuned."""
+        values = self.settings.deep_tuning
+        return DeepSettings(
+            rank=values.rank,
+            layers=values.layers,
+            dropout=values.dropout,
+            learning_rate=values.learning_rate,
+            weight_decay=values.weight_decay,
+            warm_up=values.warm_up,
+            epochs=values.epochs,
+            patience=values.patience,
+            looks_per_epoch=values.looks_per_epoch,
+            batch_size=values.batch_size,
+            max_tokens=min(values.max_tokens, self.engine.settings.max_tokens),
+            balance=values.balance,
+            seed=values.seed,
+            seconds=60.0 * values.max_minutes,
         )
 
     @property

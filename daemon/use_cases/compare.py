@@ -17,11 +17,12 @@ from daemon.errors import ModelError
 from daemon.learning.gather import ignore
 from daemon.use_cases.application import Application
 from daemon.use_cases.replay import examples_of_account
-from trainer import examples as splits
+from daemon.use_cases.split import Split
 from trainer.compare import Comparison, Learn, compare
 from trainer.errors import ModelNotTrainable
 from trainer.evaluate import learn_split
-from trainer.examples import Example, TimeSplit, select
+from trainer.examples import Example, TimeSplit, select, time_split
+from trainer.splits import random_split
 
 log = structlog.get_logger(__name__)
 
@@ -31,12 +32,12 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True, slots=True)
 class Compared:
     """The outcome for one account. `files` are the names of the two files, `changed` what each
-    changes of the configuration (dotted key to value), `split` one of `SPLITS`."""
+    changes of the configuration (dotted key to value), and how the mail was parted."""
 
     account: str
     files: tuple[str, str]
     changed: tuple[Mapping[str, Any], Mapping[str, Any]]
-    split: str
+    split: Split
     result: Comparison
 
 
@@ -45,7 +46,7 @@ def compare_files(
     name: str,
     files: tuple[Path, Path],
     *,
-    split: str = "time",
+    split: Split = Split.TIME,
     progress: Progress = ignore,
 ) -> Compared:
     """Train with the overrides of each file on the same part of an account's mail, and compare
@@ -77,12 +78,15 @@ class KnownMail:
     examples: tuple[Example, ...]
     label_names: Mapping[str, str]
 
-    def split(self, kind: str = "time") -> TimeSplit:
+    def split(self, kind: Split = Split.TIME) -> TimeSplit:
         """In three parts by `kind`."""
         return SPLITS[kind](self.examples)
 
 
-SPLITS: Mapping[str, Callable[[tuple[Example, ...]], TimeSplit]] = {"time": splits.time_split}
+SPLITS: Mapping[Split, Callable[[tuple[Example, ...]], TimeSplit]] = {
+    Split.TIME: time_split,
+    Split.RANDOM: random_split,
+}
 """How mail can be parted into training, validation and test."""
 
 

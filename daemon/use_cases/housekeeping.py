@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
+
+from daemon.errors import ModelError
+from daemon.learning.deep.directory import RunDirectory
+from daemon.learning.engine import AccountEncoder, AccountModel
 from daemon.use_cases.application import Application
 
 
 def keep_house(app: Application, name: str) -> None:
-    """Drop features of former encoders and models beyond the ones that are kept."""
-    fingerprint = app.engine.featurizer().fingerprint
+    """Drop features of former encoders, models beyond the kept ones, and what a deep fine-tune
+    left that was given up."""
+    models = app.engine.account(name)
+    needed = {encoder.fingerprint for encoder in _encoders_in_use(models)}
     with app.store.write() as work:
         account = work.accounts.get(name)
         if account is not None:
-            work.features.drop_other(account, fingerprint)
+            work.features.drop_other(account, *needed)
         work.commit()
-    app.engine.account(name).registry.prune(keep=app.settings.model.keep_models)
+    models.prune(keep=app.settings.model.keep_models)
+    RunDirectory(app.state_dir, name).remove_if_old()
+
+
+def _encoders_in_use(models: AccountModel) -> Iterator[AccountEncoder]:
+    """That of the model in use, that of the model before it (so that going back costs nothing),
+    and the one that is about to be used."""
+    yield models.encoder()
+    pending = models.tuned.pending()
+    former = models.registry.former()
+    for adapter in (
+        pending[0] if pending else None,
+        models.adapter_of(former) if former is not None else None,
+    ):
+        with suppress(ModelError):  # damaged: nothing to keep features for
+            yield models.encoder_of(adapter)

@@ -9,6 +9,7 @@ from daemon.learning.gather import cache_features, ignore, label_existing_mail
 from daemon.learning.refit import Refit, refit, unfiled_for
 from daemon.use_cases.application import Application, never
 from daemon.use_cases.catch_up import up_to_date
+from daemon.use_cases.split import Split
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total); stages are "inventory", "encode" and "train"."""
@@ -50,7 +51,7 @@ def learn(
             app.store,
             mailbox,
             name,
-            app.engine.feature_source(settings.max_bytes),
+            app.engine.account(name).encoder().source(settings.max_bytes),
             unfiled=unfiled_for(settings),
             progress=lambda done, total: progress("encode", done, total),
             stopped=stopped,
@@ -71,7 +72,19 @@ def learn(
     return Learned(name, counts, encoded, seconds, result)
 
 
-def train(app: Application, name: str) -> Refit:
-    """Re-fit now from everything that people taught so far. Raises as `learn` does."""
+def train(app: Application, name: str, *, split: Split | None = None) -> Refit:
+    """Re-fit now from everything that people taught so far. Raises as `learn` does.
+
+    With `split` the same settings are also measured on a split of that kind.
+    """
     with up_to_date(app, name) as mailbox:
-        return refit(app.store, app.engine, name, mailbox, app.refit_settings(name), app.clock)
+        return refit(
+            app.store,
+            app.engine,
+            name,
+            mailbox,
+            app.refit_settings(name),
+            app.clock,
+            evaluate=split is not None,
+            random_split=split is Split.RANDOM,
+        )

@@ -21,9 +21,6 @@ def learning_curve(steps: Sequence[Step], skip: int) -> str:
     right = _moving_share([step.is_right for step in scored])
     moved = _moving_share([step.moves for step in scored])
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        'font-family="sans-serif" font-size="12">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         f'<text x="{LEFT}" y="20" font-size="14">Mean of the last {WINDOW} mails</text>',
         *_axes(len(scored), skip),
         _line(right, "#1f6f43"),
@@ -31,9 +28,24 @@ def learning_curve(steps: Sequence[Step], skip: int) -> str:
         f'<text x="{WIDTH - RIGHT}" y="20" text-anchor="end">'
         '<tspan fill="#1f6f43">right folder on top</tspan>'
         '<tspan fill="#2f5fa5" dx="12">moved by itself</tspan></text>',
-        "</svg>",
     ]
-    return "\n".join(parts) + "\n"
+    return svg(parts)
+
+
+def svg(parts: Sequence[str]) -> str:
+    """A picture of these parts on white."""
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        'font-family="sans-serif" font-size="12">'
+    )
+    ground = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>'
+    return "\n".join([head, ground, *parts, "</svg>"]) + "\n"
+
+
+def polyline(places: Sequence[tuple[float, float]], colour: str) -> str:
+    """A line through (x, y) places."""
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
 
 
 def _moving_share(flags: Sequence[bool]) -> list[float]:
@@ -73,7 +85,4 @@ def _axes(count: int, skip: int) -> list[str]:
 
 
 def _line(shares: Sequence[float], colour: str) -> str:
-    points = " ".join(
-        f"{_x(at, len(shares)):.1f},{_y(share):.1f}" for at, share in enumerate(shares)
-    )
-    return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+    return polyline([(_x(at, len(shares)), _y(share)) for at, share in enumerate(shares)], colour)

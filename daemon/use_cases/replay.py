@@ -149,7 +149,7 @@ def examples_of_account(app: Application, name: str) -> tuple[list[Example], dic
 
     Raises `NotFound` when nothing was gathered yet.
     """
-    featurizer = app.engine.featurizer()
+    featurizer = app.engine.account(name).encoder().featurizer
     data = training_set(app.store, name, featurizer.fingerprint, min_per_folder=1)
     if not data.examples:
         raise NotFound(
@@ -162,3 +162,12 @@ def examples_of_account(app: Application, name: str) -> tuple[list[Example], dic
         described = described_folders(work, account, configured) if account is not None else []
     data = data.with_descriptions(described, description_examples(described, featurizer.features))
     return list(data.examples), {**data.label_names, label_key(None): data.inbox_name}
+
+
+def honest_from(app: Application, name: str, examples: Sequence[Example]) -> int:
+    """From which position on a replay of an account's examples is honest.
+
+    After a deep fine-tune the encoder itself has seen the older ones. 0 without one.
+    """
+    seen = app.engine.account(name).encoder().seen
+    return max((at + 1 for at, one in enumerate(examples) if one.key in seen), default=0)

@@ -64,6 +64,7 @@ def test_the_weights_are_the_mean_of_the_parts_weights(
     known = row.columns >= 0
     found = row.values[known] @ weights.wide[row.columns[known]] + weights.deep @ row.deep[0]
     np.testing.assert_allclose(found, expected, atol=1e-3)
+    np.testing.assert_allclose(divided.scores(new), expected, atol=1e-3)
 
 
 def test_recent_mails_are_predicted_by_the_mean_of_heads_of_earlier_mails(

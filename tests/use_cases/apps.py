@@ -78,6 +78,7 @@ def make_app(
     model: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     account: Mapping[str, Any] | None = None,
+    **sections: Mapping[str, Any],
 ) -> Application:
     """The program on these servers, one account each; mode sort, target precision 0.6."""
     settings = Settings.model_validate(
@@ -85,6 +86,7 @@ def make_app(
             "state": {"dir": directory},
             "model": {"encoder": str(encoder), "target_precision": 0.6, **(model or {})},
             "training": dict(training or {}),
+            **sections,
             "accounts": {
                 name: {
                     "host": "localhost",

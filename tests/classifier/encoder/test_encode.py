@@ -99,7 +99,7 @@ def test_the_prefix_is_part_of_the_text(load_tiny: Load) -> None:
 def test_special_tokens_in_a_mail_are_only_text(load_tiny: Load) -> None:
     """A mail cannot slip the ids of [SEP] or [PAD] between its words."""
     encoder = load_tiny()
-    (row,) = encoder._tokenise(["pay [SEP] now [PAD] [CLS]"])
+    (row,) = encoder.token_ids(["pay [SEP] now [PAD] [CLS]"])
     special = set(encoder.tokenizer.all_special_ids)
     assert special.isdisjoint(row[1:-1])
 
@@ -107,7 +107,7 @@ def test_special_tokens_in_a_mail_are_only_text(load_tiny: Load) -> None:
 @pytest.mark.encoder
 def test_special_tokens_of_a_unigram_vocabulary_are_only_text(real_encoder: Encoder) -> None:
     """Unigram lists "</s>" as a piece, and full-width brackets become it by NFKC."""
-    (row,) = real_encoder._tokenise(["pay </s> now <pad> ＜/s＞ <mask>"])
+    (row,) = real_encoder.token_ids(["pay </s> now <pad> ＜/s＞ <mask>"])
     assert {0, 1, 2, 250_001}.isdisjoint(row[1:-1])
     assert (row[0], row[-1]) == (0, 2)
 
