@@ -84,9 +84,10 @@ def _pattern_of(call: ast.Call, module: str, at_top: set[int], tree: ast.Module)
         assert isinstance(found, re.Pattern)
         return found
     first = call.args[0]
-    if not isinstance(first, ast.Constant):
-        return None
-    return re.compile(first.value)
+    value = first.value if isinstance(first, ast.Constant) else None
+    if isinstance(value, bytes):
+        return re.compile(value)
+    return re.compile(value) if isinstance(value, str) else None
 
 
 # Attacks --------------------------------------------------------------------------------------
@@ -167,12 +168,12 @@ def _sample(items: list[Any]) -> str:
 
 def _sample_of(kind: str, argument: Any) -> str:
     if kind == "LITERAL":
-        return chr(argument)
+        return chr(int(argument))
     if kind in {"IN", "ANY", "NOT_LITERAL"}:
         item = (getattr(parser, kind), argument)
         return next((char for char in _CANDIDATES if _takes(item, char)), "")
     if kind in {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}:
-        return _sample(list(argument[2])) * max(1, argument[0])
+        return _sample(list(argument[2])) * max(1, int(argument[0]))
     if kind in {"SUBPATTERN", "ATOMIC_GROUP"}:
         return _sample(list(argument[-1] if kind == "SUBPATTERN" else argument))
     return _sample(list(argument[1][0])) if kind == "BRANCH" else ""
@@ -186,14 +187,14 @@ def _takes(item: Any, char: str) -> bool:
     if kind == "ANY":
         return char != "\n"
     if kind == "NOT_LITERAL":
-        return ord(char) != argument
+        return bool(ord(char) != argument)
     negated = any(str(operation) == "NEGATE" for operation, _ in argument)
     return any(_is_member(str(o), a, char) for o, a in argument) != negated
 
 
 def _is_member(kind: str, argument: Any, char: str) -> bool:
     if kind == "LITERAL":
-        return ord(char) == argument
+        return bool(ord(char) == argument)
     if kind == "RANGE":
         return bool(argument[0] <= ord(char) <= argument[1])
     if kind == "CATEGORY":
