@@ -71,6 +71,14 @@ class Registry:
         """The promoted version, None before the first promotion."""
         return self._read().current
 
+    def candidates(self) -> list[str]:
+        """What may be used, best first: the promoted version, then those promoted before it."""
+        pointer = self._read()
+        if pointer.current is None:
+            return []
+        earlier = [version for version in reversed(pointer.earlier) if self._finished(version)]
+        return list(dict.fromkeys([pointer.current, *earlier]))
+
     def promote(self, version: str) -> None:
         """Make a finished version the current one."""
         self._require(version)

@@ -302,8 +302,8 @@ class _Candidate:
 def _current(models: AccountModel) -> Contender | None:
     """The model in use and what it says about mail that it had not seen.
 
-    None when there is none, or when it can no longer be used (damaged, another encoder): then
-    any model is better.
+    Where its files are damaged, that is the model used in its place. None when there is none,
+    or when none can be used any more (damaged, another encoder): then any model is better.
     """
     from classifier.manifest import ArtifactBroken, read_listed  # noqa: PLC0415
     from trainer.fit import held_out_from_json  # noqa: PLC0415 - loads torch
@@ -313,7 +313,7 @@ def _current(models: AccountModel) -> Contender | None:
     if version is None:
         return None
     try:
-        model = models.load(version)
+        version, model = models.usable()
         held_out = read_listed(models.registry.path(version), HELD_OUT_FILE)
     except (ModelError, ArtifactBroken) as error:
         log.warning("train.current_unusable", version=version, reason=str(error))
