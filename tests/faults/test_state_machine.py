@@ -63,7 +63,7 @@ class Account(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        base = Path("/dev/shm")  # noqa: S108 - no fsync to wait for; falls back to the default
+        base = Path("/dev/shm")
         self.directory = Path(tempfile.mkdtemp(dir=base if base.is_dir() else None))
         self.numbers = itertools.count()
         self.stays: dict[str, str] = {}

@@ -2,8 +2,8 @@
 
 Hundreds of runs that are killed and started again would spend nearly all of their time on
 importing torch. So one process (this module as a program) imports what `inboxd` imports, fills
-the caches of these libraries, and forks for each run. What runs is the command itself, `daemon.cli.main`,
-as a process of its own with its own process id, signals, files and environment.
+the caches of these libraries, and forks for each run. What runs is the command itself,
+`daemon.cli.main`, as a process of its own with its own id, signals, files and environment.
 
     with ForkServer(encoder) as forks:   # the directory of a (tiny) encoder
         run = forks.start(["run", "--once"], environment, directory)
@@ -208,8 +208,8 @@ def _run(request: dict[str, Any]) -> int:
         (2, request["stderr"], os.O_WRONLY | os.O_CREAT),
     ):
         os.dup2(os.open(name, flags, 0o600), number)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: PTH123, SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: PTH123, SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.argv = ["inboxd", *request["arguments"]]
     from daemon.cli.main import main  # noqa: PLC0415 - imported long ago
 
