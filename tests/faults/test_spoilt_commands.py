@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.mails import next_mails, stranger
 from tests.e2e.world import World, wait_until
 from tests.faults.conftest import Scenario
+from tests.faults.passes import finish
 from tests.faults.scale import some
 from tests.faults.world import Learned, launch
 from tests.support.conservation import Books
@@ -43,16 +44,6 @@ QUICK = [
 def through(proxy: FaultProxy) -> dict[str, str]:
     """Settings that lead a run over the proxy."""
     return {"INBOXD_ACCOUNTS__PRIVATE__PORT": str(proxy.port)}
-
-
-def finish(world: World) -> None:
-    """Passes over a good connection, until one finds nothing more to do."""
-    for _ in range(4):
-        [report] = world.home.json("run", "--once")
-        assert report["error"] == ""
-        if report["sorted"]["seen"] == 0:
-            return
-    raise AssertionError("inboxd does not come to rest")
 
 
 @pytest.mark.parametrize(
@@ -151,5 +142,3 @@ def test_a_spoilt_idle_costs_nothing_but_time(
             daemon.kill()
     finish(world)
     books.close()
-
-
