@@ -34,10 +34,11 @@ PROGRAM := $(VENV)/.program-$(TORCH)
 DEVELOPMENT := $(VENV)/.development-$(TORCH)
 
 .PHONY: help install demo test dovecot check lint types imports format bench wheel docs pins clean distclean moved
+.PHONY: reliability
 
 help: ## explain the targets
 	@echo 'Targets of inboxd:'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'With an NVIDIA GPU: make install TORCH=cuda'
 
@@ -50,6 +51,9 @@ demo: $(PROGRAM) ## install, then show the whole loop on a sample mailbox
 test: $(DEVELOPMENT) dovecot check ## install what the tests need, check the code, run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 	$(BIN)/python tools/check_wheel.py
+
+reliability: $(DEVELOPMENT) dovecot ## faults, kills, random walks (30 minutes) into docs/reliability.md
+	$(BIN)/python tools/reliability.py run $(ARGS)
 
 dovecot: $(DEVELOPMENT)
 	@$(BIN)/python tools/ensure_dovecot.py
