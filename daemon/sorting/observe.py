@@ -415,9 +415,7 @@ def _is_late_copy(work: UnitOfWork, account: Account, placement: Placement) -> b
             or known.internal_date != message.internal_date
         ):
             continue
-        source = work.placements.at(
-            move.source_folder, move.source_uid_validity, [move.source_uid]
-        )
+        source = work.placements.at(move.source_folder, move.source_uid_validity, [move.source_uid])
         if not any(each.gone_at is None for each in source):
             continue
         move.state = MoveState.PLANNED

@@ -155,9 +155,7 @@ def on_small_disk(world: World, path: Path) -> dict[str, str]:
 
 
 @heavy
-def test_on_a_full_disk_nothing_is_moved(
-    world: World, tmp_path: Path, scenario: Scenario
-) -> None:
+def test_on_a_full_disk_nothing_is_moved(world: World, tmp_path: Path, scenario: Scenario) -> None:
     """No plan can be written, so the server hears of nothing; with space again all goes on."""
     disk = tmp_path / "disk"
     with small_disk(disk, 64):

@@ -107,9 +107,7 @@ def test_folders_that_change_between_plan_and_move(
     scenario(f"folder {change.__name__} between plan and move")
 
 
-def test_after_another_uidvalidity_nothing_is_moved_again(
-    world: World, scenario: Scenario
-) -> None:
+def test_after_another_uidvalidity_nothing_is_moved_again(world: World, scenario: Scenario) -> None:
     """The server lost the indexes of inbox and target after a move."""
     books = Books(world)
     books.open()

@@ -97,9 +97,7 @@ def test_a_command_that_runs_after_the_next_pass_doubles_nothing(
     """inboxd has given the command up and gone on when the server carries it out at last."""
     used = server_without_move if command is Command.COPY else server
     hidden = " without MOVE" if command is Command.COPY else ""
-    scenario(
-        f"{command.name}: reaches the server after the next pass", f"Dovecot maildir{hidden}"
-    )
+    scenario(f"{command.name}: reaches the server after the next pass", f"Dovecot maildir{hidden}")
     with learned.copy(used, tmp_path) as world, FaultProxy(used.port) as proxy:
         world.deliver(mail for mails in MAILS.values() for mail in mails)
         books = Books(world)

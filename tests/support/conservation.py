@@ -169,6 +169,4 @@ class Books:
 
 
 def _messages(folders: Mapping[str, StoredFolder]) -> Counter[StoredMessage]:
-    return Counter(
-        message for folder in folders.values() for message in folder.messages.values()
-    )
+    return Counter(message for folder in folders.values() for message in folder.messages.values())

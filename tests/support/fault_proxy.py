@@ -221,7 +221,7 @@ class _Conversation:
             Fault.REPLY_LOST: lambda: _reset(self._client),
             Fault.REPLY_TRUNCATED: lambda: self._say(reply[: len(reply) // 2], end=True),
             Fault.REPLY_DELAYED: lambda: None,  # the client's patience ends first
-            Fault.GARBAGE: lambda: self._say(b"\x00\xff{}()\"\r\n* ((( garbage\r\n" * 3),
+            Fault.GARBAGE: lambda: self._say(b'\x00\xff{}()"\r\n* ((( garbage\r\n' * 3),
             Fault.REFUSED_BUT_DONE: lambda: self._say(tag + b" NO [SERVERBUG] Sorry\r\n"),
             Fault.BYE: lambda: self._say(b"* BYE Going down\r\n", end=True),
             Fault.WRONG_LITERAL: lambda: self._say(_with_wrong_literal(reply)),

@@ -97,7 +97,7 @@ def _folder_names(connection: imaplib.IMAP4) -> list[bytes]:
 def _folder(connection: imaplib.IMAP4, folder: bytes) -> StoredFolder:
     escaped = folder.decode("ascii").replace("\\", "\\\\").replace('"', '\\"')
     _ok(connection.select(f'"{escaped}"', readonly=True))
-    uid_validity = int(connection.untagged_responses["UIDVALIDITY"][-1])
+    [uid_validity] = connection.response("UIDVALIDITY")[1]
     answer = _ok(connection.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE BODY.PEEK[])"))
     messages = {}
     for start, end in itertools.pairwise(answer):
@@ -110,7 +110,7 @@ def _folder(connection: imaplib.IMAP4, folder: bytes) -> StoredFolder:
     [status] = _ok(connection.status(f'"{escaped}"', "(UIDNEXT)"))
     uid_next = _UID_NEXT.search(status)
     assert uid_next is not None
-    return StoredFolder(uid_validity, int(uid_next[1]), dict(sorted(messages.items())))
+    return StoredFolder(int(uid_validity), int(uid_next[1]), dict(sorted(messages.items())))
 
 
 def _message(attributes: bytes, content: bytes) -> StoredMessage:
