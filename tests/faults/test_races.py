@@ -116,9 +116,9 @@ def test_two_machines_on_one_account(world: World, tmp_path: Path, scenario: Sce
         for each in (world, other):
             finish(each)
         after = books.look()
-        for each in (books, other_books):
-            each._nothing_lost_added_or_altered(after)
-            each._where_the_database_says(after)
-            each._nothing_open()
+        for account in (books, other_books):
+            account._nothing_lost_added_or_altered(after)
+            account._where_the_database_says(after)
+            account._nothing_open()
         assert all(len(world.folders_of(mail)) == 1 for mail in mails)
     scenario("two machines on one account", runs=rounds)

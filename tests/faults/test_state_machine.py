@@ -121,15 +121,15 @@ class Account(RuleBasedStateMachine):
         unique = [each for each in lying if counts[each[2]] == 1]
         return unique[number % len(unique)] if unique else None
 
-    @rule(number=st.integers(0, 50), target=st.sampled_from(FOLDERS))
-    def person_moves(self, number: int, target: str) -> None:
+    @rule(number=st.integers(0, 50), to=st.sampled_from(FOLDERS))
+    def person_moves(self, number: int, to: str) -> None:
         """With any client that has MOVE."""
         chosen = self.choose(number)
-        if chosen is None or chosen[0] == target or not self.world.server.exists(target):
+        if chosen is None or chosen[0] == to or not self.world.server.exists(to):
             return
         folder, uid, subject = chosen
-        self.world.server.move(folder, [uid], target)
-        self.stays[subject] = target
+        self.world.server.move(folder, [uid], to)
+        self.stays[subject] = to
 
     @rule(number=st.integers(0, 50))
     def person_puts_back(self, number: int) -> None:
@@ -139,18 +139,18 @@ class Account(RuleBasedStateMachine):
             self.world.server.move(chosen[0], [chosen[1]], "INBOX")
             self.stays[chosen[2]] = "INBOX"
 
-    @rule(number=st.integers(0, 50), target=st.sampled_from(LABELS))
-    def person_uploads(self, number: int, target: str) -> None:
+    @rule(number=st.integers(0, 50), to=st.sampled_from(LABELS))
+    def person_uploads(self, number: int, to: str) -> None:
         """Downloads here, uploads there, deletes here."""
         chosen = self.choose(number)
-        if chosen is None or chosen[0] == target or not self.world.server.exists(target):
+        if chosen is None or chosen[0] == to or not self.world.server.exists(to):
             return
         folder, uid, subject = chosen
         server = self.world.server
         message = server.folder(folder).messages[uid]
-        server.append(target, message.content, message.flags, message.internal_date)
+        server.append(to, message.content, message.flags, message.internal_date)
         server.delete(folder, [uid])
-        self.stays[subject] = target
+        self.stays[subject] = to
 
     @rule(number=st.integers(0, 50))
     def person_flags(self, number: int) -> None:
@@ -327,5 +327,5 @@ def test_whatever_happens_the_books_balance(scenario: Scenario) -> None:
         phases=[Phase.explicit, Phase.generate, Phase.target],
         print_blob=True,
     )
-    run_state_machine_as_test(Account, settings=chosen)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Account, settings=chosen)
     scenario("state machine of person, server faults and daemon", "fake mailbox", steps)

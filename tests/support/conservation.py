@@ -90,7 +90,7 @@ class Books:
             # A flag never excuses a missing message, nor a deletion an altered one.
             if found == ([flagged] if flags else []):
                 count = self.expected.pop(message)
-                self.expected.update({each: count for each in found})
+                self.expected.update(dict.fromkeys(found, count))
 
     def _of(self, content: bytes) -> list[StoredMessage]:
         wanted = digest(content)
