@@ -211,16 +211,33 @@ def _copy_and_expunge(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> 
     """
     first = batch[0]
     source, target = first.source_folder.name, first.target_folder.name
-    there = _proven(store, batch, _find_arrivals(store, mailbox, batch, {}), {})
-    missing = [move.source_uid for move in batch if move.id not in there]
+    earlier = _newcomers(store, mailbox, batch)
+    there = _proven(store, batch, _assigned(batch, earlier, {}), {})
+    missing = [move for move in batch if move.id not in there]
     copied: Mapping[int, int] = {}
     if missing:
-        copied = mailbox.copy(source, first.source_uid_validity, missing, target)
-    arrived = _find_arrivals(store, mailbox, batch, copied)
-    proven = _proven(store, batch, arrived, copied)
+        uids = [move.source_uid for move in missing]
+        copied = mailbox.copy(source, first.source_uid_validity, uids, target)
+    newcomers = _newcomers(store, mailbox, batch)
+    if missing and not copied:
+        seen = {identity.uid for identity in earlier}
+        copied = _counted(missing, [i for i in newcomers if i.uid not in seen])
+    proven = _proven(store, batch, _assigned(batch, newcomers, copied), copied)
     verified = [move.source_uid for move in batch if move.id in proven]
     if verified:
         mailbox.expunge(source, first.source_uid_validity, verified)
+    return copied
+
+
+def _counted(sent: Sequence[Move], new: Sequence[MessageIdentity]) -> Mapping[int, int]:
+    """In place of COPYUID, after an OK without it: source to target UID where exactly as many
+    equal messages are new in the target as were sent."""
+    copied: dict[int, int] = {}
+    for move in sent:
+        equal = [i for i in new if _is_same(move, i)]
+        alike = [other for other in sent if any(_is_same(other, i) for i in equal)]
+        if equal and len(equal) == len(alike):
+            copied[move.source_uid] = equal[alike.index(move)].uid
     return copied
 
 
@@ -232,7 +249,7 @@ def settle(
     The looking is done before the write transaction begins.
     """
     remaining = _still_in_source(mailbox, batch)
-    arrived = _find_arrivals(store, mailbox, batch, sent.copied)
+    arrived = _assigned(batch, _newcomers(store, mailbox, batch), sent.copied)
     doubled = _doubled(mailbox, [m for m in batch if m.id in arrived])
     proven = _proven(store, doubled, arrived, sent.copied)
     if proven:
@@ -300,32 +317,38 @@ def _still_in_source(mailbox: Mailbox, batch: Sequence[Move]) -> set[int]:
     return {m.source_uid for m in batch} & set(snapshot.uids)
 
 
-def _find_arrivals(
-    store: Store, mailbox: Mailbox, batch: Sequence[Move], copied: Mapping[int, int]
-) -> Mapping[int, MessageIdentity]:
-    """Which moves of the batch have arrived: move id → identity in the target folder.
+def _newcomers(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> list[MessageIdentity]:
+    """What is new in the target folder since the moves of the batch were planned.
 
-    Only UIDs that did not exist when the move was planned are considered, each is given to one
-    move only, and one that is already known as another message's is given to none: a twin must
-    not be taken for the mail that is still on its way. Of twins that are both new, the UID that
-    the server named in COPYUID decides, then INTERNALDATE, which MOVE and COPY keep.
+    Without what is already known as another message's: a twin must not be taken for the mail
+    that is still on its way.
     """
     first = batch[0]
     try:
         snapshot = mailbox.snapshot(first.target_folder.name)
     except FolderMissing:
-        return {}
+        return []
     if snapshot.uid_validity != first.target_uid_validity:
-        return {}
+        return []
     oldest = min(move.target_uid_next for move in batch)
     with store.read() as work:
         known = set.union(
             *work.placements.known_uids(first.target_folder_id, snapshot.uid_validity, oldest)
         )
     new = [uid for uid in snapshot.uids if uid >= oldest and uid not in known]
-    identities = mailbox.identify(first.target_folder.name, snapshot.uid_validity, new)
+    return mailbox.identify(first.target_folder.name, snapshot.uid_validity, new)
+
+
+def _assigned(
+    batch: Sequence[Move], newcomers: Sequence[MessageIdentity], copied: Mapping[int, int]
+) -> Mapping[int, MessageIdentity]:
+    """Which moves of the batch have arrived: move id → identity in the target folder.
+
+    Each newcomer is given to one move only. Of twins that are both new, the UID that the server
+    named in COPYUID decides, then INTERNALDATE, which MOVE and COPY keep.
+    """
     found: dict[int, MessageIdentity] = {}
-    free = list(identities)
+    free = list(newcomers)
     for move in batch:
         named, date = copied.get(move.source_uid), move.message.internal_date
         match = min(

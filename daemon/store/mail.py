@@ -311,11 +311,11 @@ class Placements:
     def has_twin(self, move: Move) -> bool:
         """Whether an equal message, or another copy of this one, lies (or lay when the move was
         planned) anywhere else in the account: it could have reached the move's target too."""
-        equal = or_(
-            Placement.message_id == move.message_id,
-            (Message.account_id == move.account_id)
-            & (Message.fingerprint == move.message.fingerprint),
-        )
+        equal = Placement.message_id == move.message_id
+        if move.message.server_id is None:  # else the server tells equal mails apart
+            equal |= (Message.account_id == move.account_id) & (
+                Message.fingerprint == move.message.fingerprint
+            )
         is_source = (
             (Placement.folder_id == move.source_folder_id)
             & (Placement.uid_validity == move.source_uid_validity)
