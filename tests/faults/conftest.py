@@ -18,7 +18,6 @@ from tests.e2e.world import World
 from tests.faults.world import Learned, learn_once
 from tests.support.dovecot import Dovecot
 from tests.support.fork_server import ForkServer
-from tests.support.tiny_bert import tiny_bert_directory
 
 Scenario = Callable[..., None]
 
@@ -62,6 +61,8 @@ def scenario(request: pytest.FixtureRequest) -> Scenario:
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny BERT."""
+    from tests.support.tiny_bert import tiny_bert_directory  # noqa: PLC0415 - loads torch
+
     return tiny_bert_directory(tmp_path_factory.mktemp("encoder") / "bert")
 
 
