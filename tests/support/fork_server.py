@@ -80,6 +80,7 @@ class ForkServer:
     encoder: Path
     _process: subprocess.Popen[str] | None = None
     _runs: list[Run] = field(default_factory=list)
+    _started: int = 0
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -107,7 +108,8 @@ class ForkServer:
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str], at: Path) -> Run:
         """Run the command in directory `at`; its output goes into files there."""
-        stdout, stderr = at / f"{len(self._runs)}.stdout", at / f"{len(self._runs)}.stderr"
+        self._started += 1
+        stdout, stderr = at / f"{self._started}.stdout", at / f"{self._started}.stderr"
         answer = self.ask(
             arguments=list(arguments),
             environment=dict(environment),
@@ -204,8 +206,8 @@ def _run(request: dict[str, Any]) -> int:
     os.environ.update(request["environment"])
     for number, name, flags in (
         (0, os.devnull, os.O_RDONLY),
-        (1, request["stdout"], os.O_WRONLY | os.O_CREAT),
-        (2, request["stderr"], os.O_WRONLY | os.O_CREAT),
+        (1, request["stdout"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+        (2, request["stderr"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
     ):
         os.dup2(os.open(name, flags, 0o600), number)
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
