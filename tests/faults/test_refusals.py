@@ -29,6 +29,14 @@ def maildir(world: World, folder: str = "") -> Path:
     return world.server.root / "home" / world.user / "Maildir" / folder
 
 
+def log_out(world: World) -> None:
+    """The person closes her mail program; the next act opens it again."""
+    world.close()
+    world.people.clear()
+    world.__dict__.pop("person", None)
+    wait_until(lambda: not world.server.session_processes(world.user))
+
+
 def fill_up(world: World) -> None:
     """Until the server takes nothing more."""
     for size in (30_000, 10_000, 2_000, 500, 100):
@@ -124,6 +132,7 @@ def test_after_another_uidvalidity_nothing_is_moved_again(world: World, scenario
     books.open()
     books.deliver(MAILS)
     finish(world)
+    log_out(world)
     for folder in ("", "Travel"):
         for path in maildir(world, folder).glob("dovecot*"):
             if path.is_file():
@@ -146,10 +155,7 @@ def test_too_many_connections_and_a_changed_password_only_delay(
         # The inventory needs the one connection itself, so it is told by the files.
         limited = world.home.run("run", "--once")
         assert limited.returncode == 5, limited
-        world.close()
-        world.people.clear()
-        world.__dict__.pop("person", None)
-        wait_until(lambda: not server.session_processes(world.user))
+        log_out(world)
         books = Books(world)
         books.open()
 
