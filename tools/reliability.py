@@ -25,8 +25,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / ".cache" / "reliability"
@@ -36,8 +36,7 @@ END = "<!-- results: end -->"
 WORST_FIRST = ("failed", "skipped", "passed")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One line of the table."""
 
     suite: str

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.reliability import BEGIN, END, PAGE, read_rows, table, with_table
+from tests.packaging.test_tools import load_tool
+
+reliability = load_tool("reliability")
 
 
 def line(**values: object) -> str:
@@ -25,7 +27,7 @@ def test_lines_of_one_scenario_become_one_row(tmp_path: Path) -> None:
         line(suite="fuzz", scenario="parser", server="", runs=10_000)
         + line(suite="fuzz", scenario="long", outcome="skipped", reason="no time")
     )
-    shown = table(read_rows(tmp_path)).splitlines()
+    shown = reliability.table(reliability.read_rows(tmp_path)).splitlines()
     assert shown[2:] == [
         "| faults | kill -9 | Dovecot | 150 | failed (1 of 2) | 2026-03-02 |",
         "| faults | kill -9 | Cyrus | 100 | passed | 2026-03-01 |",
@@ -37,10 +39,10 @@ def test_lines_of_one_scenario_become_one_row(tmp_path: Path) -> None:
 def test_only_what_stands_between_the_markers_is_replaced(tmp_path: Path) -> None:
     """The page around the table is written by hand."""
     (tmp_path / "faults.jsonl").write_text(line())
-    page = PAGE.read_text(encoding="utf-8")
-    written = with_table(page, read_rows(tmp_path))
-    assert written.split(BEGIN)[0] == page.split(BEGIN)[0]
-    assert written.split(END)[1] == page.split(END)[1]
+    page = reliability.PAGE.read_text(encoding="utf-8")
+    written = reliability.with_table(page, reliability.read_rows(tmp_path))
+    assert written.split(reliability.BEGIN)[0] == page.split(reliability.BEGIN)[0]
+    assert written.split(reliability.END)[1] == page.split(reliability.END)[1]
     assert "| faults | kill -9 | Dovecot | 100 |" in written
     with pytest.raises(SystemExit):
-        with_table("no markers", [])
+        reliability.with_table("no markers", [])
