@@ -33,7 +33,7 @@ VENV_READY := $(VENV)/.ready
 PROGRAM := $(VENV)/.program-$(TORCH)
 DEVELOPMENT := $(VENV)/.development-$(TORCH)
 
-.PHONY: help install demo test test-servers fuzz dovecot servers check lint types imports security licences audit format bench wheel docs pins clean distclean moved
+.PHONY: help install demo test test-servers fuzz reliability dovecot servers check lint types imports security licences audit format bench wheel docs pins clean distclean moved
 
 help: ## explain the targets
 	@echo 'Targets of inboxd:'
@@ -56,6 +56,9 @@ test-servers: $(DEVELOPMENT) dovecot servers ## as root: the mailbox tests on Cy
 
 fuzz: $(DEVELOPMENT) ## read random messages: make fuzz ARGS=600 for ten minutes
 	@$(BIN)/python -m tests.fuzz.run $(ARGS)
+
+reliability: $(DEVELOPMENT) dovecot ## faults, kills, random walks (30 minutes) into docs/reliability.md
+	$(BIN)/python tools/reliability.py run $(ARGS)
 
 dovecot: $(DEVELOPMENT)
 	@$(BIN)/python tools/ensure_dovecot.py

@@ -78,7 +78,15 @@ class Registry:
 
     def former(self) -> str | None:
         """The version that `roll_back` would make current, None without one."""
-        return next(filter(self._finished, reversed(self._read().earlier)), None)
+        return next(iter(self.candidates()[1:]), None)
+
+    def candidates(self) -> list[str]:
+        """What may be used, best first: the promoted version, then those promoted before it."""
+        pointer = self._read()
+        if pointer.current is None:
+            return []
+        earlier = [version for version in reversed(pointer.earlier) if self._finished(version)]
+        return list(dict.fromkeys([pointer.current, *earlier]))
 
     def promote(self, version: str) -> None:
         """Make a finished version the current one."""

@@ -18,6 +18,7 @@
     │   ├── CapabilityMissing      raised before any byte is sent
     │   └── CommandRefused         the server said NO or BAD
     ├── ModelError             6   no model, broken model directory, encoder missing
+    │   └── ModelDamaged           its files are not what was written
     └── NotFound               7   the message, model or account that the user named
 
 Each error carries `next_step`: one sentence that tells the user what to do.
@@ -157,6 +158,12 @@ class ModelError(InboxdError):
 
     exit_code = 6
     next_step = "Run: inboxd learn"
+
+
+class ModelDamaged(ModelError):
+    """A model's files are missing or are not what was written."""
+
+    next_step = "Go back to the model before it: inboxd models rollback"
 
 
 class NotFound(InboxdError):

@@ -21,7 +21,7 @@ import structlog
 from classifier.features import Features
 from classifier.labels import LEAVE
 from classifier.mail import Mail
-from daemon.errors import ModelError
+from daemon.errors import ModelDamaged, ModelError
 from daemon.learning.encoders import TunedEncoders
 from daemon.learning.gather import FeatureSource, label_key
 from daemon.sorting.judge import Verdict
@@ -179,13 +179,18 @@ def _tuned(base: Encoder, directory: Path) -> Encoder:
 
 
 class AccountModel:
-    """The registry of one account, its encoder, and its current model in memory."""
+    """The registry of one account, its encoder, and the model that is in use, in memory.
+
+    A model whose files are damaged is passed over: the one promoted before it is used, and
+    `warning` says so until a sound one is promoted. See docs/adr/0026.
+    """
 
     def __init__(self, engine: Engine, directory: Path) -> None:
         self.directory = directory
         self.tuned = TunedEncoders(directory / "encoders")
+        self.warning = ""
         self._engine = engine
-        self._loaded: ModelJudge | None = None
+        self._loaded: tuple[str, ModelJudge] | None = None
 
     def encoder(self) -> AccountEncoder:
         """The encoder of the model in use; the base encoder when there is none or it is lost.
@@ -244,17 +249,67 @@ class AccountModel:
             ) from error
 
     def judge(self) -> ModelJudge | None:
-        """The current model, loaded again whenever the pointer has moved; None without one.
+        """The model in use, loaded again whenever the pointer has moved; None without one.
 
-        Raises `ModelError` when the current model is damaged or suits another encoder.
+        Raises `ModelError` when there is none that can be used, or when the current one suits
+        another encoder.
         """
         version = self.current()
         if version is None:
             return None
-        if self._loaded is None or self._loaded.version != version:
-            encoder = self.encoder_of(self.adapter_of(version))
-            self._loaded = ModelJudge(version, self.load(version), encoder.featurizer)
-        return self._loaded
+        if self._loaded is None or self._loaded[0] != version:
+            used, model = self.usable()
+            encoder = self.encoder_of(self.adapter_of(used))
+            self._loaded = version, ModelJudge(used, model, encoder.featurizer)
+        return self._loaded[1]
+
+    def usable(self) -> tuple[str, MailClassifier]:
+        """The promoted model, or, where that is damaged, the sound one promoted last before it.
+
+        Raises `ModelError`: that of the promoted one, when no other can take its place.
+        """
+        current, *earlier = self.registry.candidates()
+        try:
+            found = current, self.load(current)
+        except ModelDamaged as error:
+            log.warning("model.damaged", version=current, reason=str(error))
+            other = self._first_sound(earlier)
+            if other is None:
+                raise
+            self.warning = _in_its_place(current, other[0])
+            log.warning("model.fallen_back", version=current, used=other[0])
+            return other
+        self.warning = ""
+        return found
+
+    def _first_sound(self, versions: Sequence[str]) -> tuple[str, MailClassifier] | None:
+        for version in versions:
+            try:
+                return version, self.load(version)
+            except ModelError as error:
+                log.warning("model.passed_over", version=version, reason=str(error))
+        return None
+
+    def damage(self) -> str:
+        """What is wrong with the promoted model's files, "" when nothing is. Without torch."""
+        from classifier.manifest import ArtifactBroken, checked_contents  # noqa: PLC0415
+
+        def is_sound(version: str) -> bool:
+            try:
+                checked_contents(self.registry.path(version))
+            except ArtifactBroken:
+                return False
+            return True
+
+        if self.current() is None:
+            return ""
+        current, *earlier = self.registry.candidates()
+        if is_sound(current):
+            return ""
+        other = next(filter(is_sound, earlier), None)
+        if other is None:
+            return f"Model {current} is damaged, and there is no other. Run: inboxd learn"
+        return _in_its_place(current, other)
 
     def load(self, version: str) -> MailClassifier:
         """One version from disk, checked. Raises `ModelError`."""
@@ -265,16 +320,20 @@ class AccountModel:
             model = load_model(self.registry.path(version))
             model.check_featurizer(self.encoder_of(self.adapter_of(version)).fingerprint)
         except ArtifactBroken as error:
-            raise ModelError(
-                f"Model {version} is damaged: {error}.",
-                next_step="Go back to the model before it: inboxd models rollback",
-            ) from error
+            raise ModelDamaged(f"Model {version} is damaged: {error}.") from error
         except FeaturizerMismatch as error:
             raise ModelError(
                 f"Model {version} was trained with another encoder or text preparation.",
                 next_step="Learn again with this encoder: inboxd learn",
             ) from error
         return model
+
+
+def _in_its_place(damaged: str, used: str) -> str:
+    return (
+        f"Model {damaged} is damaged; model {used} is used in its place. "
+        "To make that permanent: inboxd models rollback"
+    )
 
 
 class ModelJudge:

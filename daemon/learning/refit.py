@@ -409,9 +409,10 @@ def _current(
     """The model in use, what it says about mail that it had not seen, and what its encoder was
     tuned on.
 
-    None when there is none, or when it can no longer be used (damaged, another encoder): then
-    any model is better. When it reads mail with another encoder than the candidate (`encoder`),
-    it is asked here, about features of its own.
+    Where its files are damaged, that is the model used in its place. None when there is none,
+    or when none can be used any more (damaged, another encoder): then any model is better. When
+    it reads mail with another encoder than the candidate (`encoder`), it is asked here, about
+    features of its own.
     """
     from classifier.manifest import ArtifactBroken, read_listed  # noqa: PLC0415
     from trainer.fit import held_out_from_json  # noqa: PLC0415 - loads torch
@@ -421,7 +422,7 @@ def _current(
     if version is None:
         return None, frozenset()
     try:
-        model = models.load(version)
+        version, model = models.usable()
         own = models.encoder_of(models.adapter_of(version))
         text = read_listed(models.registry.path(version), HELD_OUT_FILE)
     except (ModelError, ArtifactBroken) as error:

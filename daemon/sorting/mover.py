@@ -10,14 +10,15 @@ servers, a lost or negative reply to MOVE says nothing about whether the message
                       ELSEWHERE   in neither: a person was quicker
 
 Without MOVE the mail is copied, the copy is verified, and exactly that UID is expunged.
-Without UIDPLUS nothing is moved at all.
+Without UIDPLUS nothing is moved at all. An original goes only when what lies in the target is
+surely its copy (`_is_proven`): a message too many is a nuisance, one too few is a loss.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import groupby
 
 import structlog
@@ -44,6 +45,10 @@ Clock = Callable[[], datetime]
 MAX_ATTEMPTS = 3
 """A server that says OK and moves nothing is not asked for ever."""
 
+
+LATE_COPY = timedelta(hours=1)
+"""How much later than its client believes a server may still carry out a command that no answer
+came to; after that, an equal mail in the target is a person's copy."""
 
 IMPOSSIBLE = "The server can neither MOVE nor UID EXPUNGE."
 
@@ -100,11 +105,16 @@ def plan(
 ) -> list[Move]:
     """Write the moves down. The caller commits, and only then executes them.
 
-    `targets` is what `look_at_targets` found, for every target of the requests.
+    `targets` is what `look_at_targets` found, for every target of the requests. Where an earlier
+    attempt got no answer, its copy counts as this one's, however late it arrives.
     """
     moves = []
     for request in requests:
         status = targets[request.target.id]
+        earlier = work.moves.unanswered(
+            request.placement.message.id, request.target.id, now - LATE_COPY
+        )
+        is_again = earlier is not None and earlier.target_uid_validity == status.uid_validity
         move = Move(
             account_id=account.id,
             decision=request.decision,
@@ -116,7 +126,11 @@ def plan(
             source_uid=request.placement.uid,
             target_folder=request.target,
             target_uid_validity=status.uid_validity,
-            target_uid_next=status.uid_next,
+            target_uid_next=(
+                min(earlier.target_uid_next, status.uid_next)
+                if earlier is not None and is_again
+                else status.uid_next
+            ),
             planned_at=now,
         )
         work.moves.add(move)
@@ -133,8 +147,8 @@ def execute(store: Store, mailbox: Mailbox, account_name: str, clock: Clock) -> 
     """
     report = MoveReport.empty()
     for batch in _planned(store, account_name):
-        refusal = _send(store, mailbox, batch)
-        report.add(settle(store, mailbox, batch, clock(), refusal=refusal))
+        sent = _send(store, mailbox, batch)
+        report.add(settle(store, mailbox, batch, clock(), sent))
     return report
 
 
@@ -143,7 +157,7 @@ def reconcile(store: Store, mailbox: Mailbox, account_name: str, clock: Clock) -
     report = MoveReport.empty()
     for batch in _planned(store, account_name):
         log.info("moves.reconcile", account=account_name, moves=len(batch))
-        report.add(settle(store, mailbox, batch, clock(), refusal=None))
+        report.add(settle(store, mailbox, batch, clock(), _Sent()))
     return report
 
 
@@ -165,53 +179,95 @@ def _planned(store: Store, account_name: str) -> list[list[Move]]:
     return [list(group) for _, group in groupby(sorted(moves, key=pair), key=pair)]
 
 
-def _send(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> str | None:
-    """Ask the server to move; returns the server's refusal, which proves nothing yet."""
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What the server answered, which proves little: `refusal` when it said no, and under which
+    UIDs (COPYUID, source to target) it says the messages are now."""
+
+    refusal: str | None = None
+    copied: Mapping[int, int] = field(default_factory=dict)
+
+
+def _send(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> _Sent:
+    """Ask the server to move."""
     if not mailbox.capabilities.can_move_safely:
-        return IMPOSSIBLE
+        return _Sent(IMPOSSIBLE)
     first = batch[0]
     source, target = first.source_folder.name, first.target_folder.name
     uids = [move.source_uid for move in batch]
     try:
         if mailbox.capabilities.move:
-            mailbox.move(source, first.source_uid_validity, uids, target)
-        else:
-            _copy_and_expunge(store, mailbox, batch)
+            return _Sent(copied=mailbox.move(source, first.source_uid_validity, uids, target))
+        return _Sent(copied=_copy_and_expunge(store, mailbox, batch))
     except (CommandRefused, FolderMissing, FolderChanged) as error:
         log.warning("moves.refused", moves=len(batch), error=str(error))
-        return str(error)
-    return None
+        return _Sent(str(error))
 
 
-def _copy_and_expunge(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> None:
-    """The fallback without MOVE: only what verifiably arrived is expunged from the source."""
+def _copy_and_expunge(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> Mapping[int, int]:
+    """The fallback without MOVE: only what verifiably arrived is expunged from the source.
+
+    What an earlier attempt has copied by now, after its connection broke, is not copied again.
+    """
     first = batch[0]
     source, target = first.source_folder.name, first.target_folder.name
-    mailbox.copy(source, first.source_uid_validity, [move.source_uid for move in batch], target)
-    copies = _find_arrivals(store, mailbox, batch)
-    verified = [move.source_uid for move in batch if move.id in copies]
+    earlier = _newcomers(store, mailbox, batch)
+    there = _proven(store, batch, _assigned(batch, earlier, {}), {})
+    missing = [move for move in batch if move.id not in there]
+    copied: Mapping[int, int] = {}
+    if missing:
+        uids = [move.source_uid for move in missing]
+        copied = mailbox.copy(source, first.source_uid_validity, uids, target)
+    newcomers = _newcomers(store, mailbox, batch)
+    if missing and not copied:
+        seen = {identity.uid for identity in earlier}
+        copied = _counted(missing, [i for i in newcomers if i.uid not in seen])
+    proven = _proven(store, batch, _assigned(batch, newcomers, copied), copied)
+    verified = [move.source_uid for move in batch if move.id in proven]
     if verified:
         mailbox.expunge(source, first.source_uid_validity, verified)
+    return copied
+
+
+def _counted(sent: Sequence[Move], new: Sequence[MessageIdentity]) -> Mapping[int, int]:
+    """In place of COPYUID, after an OK without it: source to target UID where exactly as many
+    equal messages are new in the target as were sent."""
+    copied: dict[int, int] = {}
+    for move in sent:
+        equal = [i for i in new if _is_same(move, i)]
+        alike = [other for other in sent if any(_is_same(other, i) for i in equal)]
+        if equal and len(equal) == len(alike):
+            copied[move.source_uid] = equal[alike.index(move)].uid
+    return copied
 
 
 def settle(
-    store: Store, mailbox: Mailbox, batch: Sequence[Move], now: datetime, refusal: str | None
+    store: Store, mailbox: Mailbox, batch: Sequence[Move], now: datetime, sent: _Sent
 ) -> MoveReport:
     """Look where each message of one batch is, and record it.
 
     The looking is done before the write transaction begins.
     """
     remaining = _still_in_source(mailbox, batch)
-    arrived = _find_arrivals(store, mailbox, batch)
+    arrived = _assigned(batch, _newcomers(store, mailbox, batch), sent.copied)
     doubled = _doubled(mailbox, [m for m in batch if m.id in arrived])
-    if doubled:
-        _finish(mailbox, doubled)
+    proven = _proven(store, doubled, arrived, sent.copied)
+    if proven:
+        _finish(mailbox, [move for move in doubled if move.id in proven])
+    # An equal mail that reached the target by another way says nothing about this one.
+    foreign = {m.id for m in doubled if m.id not in proven and m.source_uid in remaining}
+    arrived = {key: found for key, found in arrived.items() if key not in foreign}
     report = MoveReport.empty()
     with store.write() as work:
         for move in work.moves.by_ids([m.id for m in batch]):
             is_in_source = move.source_uid in remaining
             _record(
-                work, move, arrived.get(move.id), in_source=is_in_source, refusal=refusal, now=now
+                work,
+                move,
+                arrived.get(move.id),
+                in_source=is_in_source,
+                refusal=sent.refusal,
+                now=now,
             )
             (report.moved if move.state is MoveState.MOVED else report.failed).append(
                 move.message_id
@@ -261,37 +317,73 @@ def _still_in_source(mailbox: Mailbox, batch: Sequence[Move]) -> set[int]:
     return {m.source_uid for m in batch} & set(snapshot.uids)
 
 
-def _find_arrivals(
-    store: Store, mailbox: Mailbox, batch: Sequence[Move]
-) -> Mapping[int, MessageIdentity]:
-    """Which moves of the batch have arrived: move id → identity in the target folder.
+def _newcomers(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> list[MessageIdentity]:
+    """What is new in the target folder since the moves of the batch were planned.
 
-    Only UIDs that did not exist when the move was planned are considered, each is given to one
-    move only, and one that is already known as another message's is given to none: a twin must
-    not be taken for the mail that is still on its way.
+    Without what is already known as another message's: a twin must not be taken for the mail
+    that is still on its way.
     """
     first = batch[0]
     try:
         snapshot = mailbox.snapshot(first.target_folder.name)
     except FolderMissing:
-        return {}
+        return []
     if snapshot.uid_validity != first.target_uid_validity:
-        return {}
+        return []
     oldest = min(move.target_uid_next for move in batch)
     with store.read() as work:
         known = set.union(
             *work.placements.known_uids(first.target_folder_id, snapshot.uid_validity, oldest)
         )
     new = [uid for uid in snapshot.uids if uid >= oldest and uid not in known]
-    identities = mailbox.identify(first.target_folder.name, snapshot.uid_validity, new)
+    return mailbox.identify(first.target_folder.name, snapshot.uid_validity, new)
+
+
+def _assigned(
+    batch: Sequence[Move], newcomers: Sequence[MessageIdentity], copied: Mapping[int, int]
+) -> Mapping[int, MessageIdentity]:
+    """Which moves of the batch have arrived: move id → identity in the target folder.
+
+    Each newcomer is given to one move only. Of twins that are both new, the UID that the server
+    named in COPYUID decides, then INTERNALDATE, which MOVE and COPY keep.
+    """
     found: dict[int, MessageIdentity] = {}
-    free = list(identities)
+    free = list(newcomers)
     for move in batch:
-        match = next((i for i in free if _is_same(move, i)), None)
+        named, date = copied.get(move.source_uid), move.message.internal_date
+        match = min(
+            (i for i in free if _is_same(move, i)),
+            key=lambda i: (i.uid != named, i.internal_date != date, i.uid),
+            default=None,
+        )
         if match is not None:
             free.remove(match)
             found[move.id] = match
     return found
+
+
+def _proven(
+    store: Store,
+    batch: Sequence[Move],
+    arrived: Mapping[int, MessageIdentity],
+    copied: Mapping[int, int],
+) -> set[int]:
+    """Ids of the moves whose message surely is what arrived, so that the original may go."""
+    found = [move for move in batch if move.id in arrived]
+    with store.read() as work:
+        return {move.id for move in found if _is_proven(work, move, arrived[move.id], copied)}
+
+
+def _is_proven(
+    work: UnitOfWork, move: Move, identity: MessageIdentity, copied: Mapping[int, int]
+) -> bool:
+    """Whether the server named this very UID in COPYUID, or nothing else can have come there:
+    the same identity, the same INTERNALDATE (RFC 3501, 6.4.7: COPY keeps it), and no twin."""
+    if copied.get(move.source_uid) == identity.uid:
+        return True
+    if identity.internal_date != move.message.internal_date:
+        return False
+    return not work.placements.has_twin(move)
 
 
 def _is_same(move: Move, identity: MessageIdentity) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -26,14 +26,31 @@ from daemon.sorting.folders import (
 )
 from daemon.sorting.lessons import Noticed, apply_ambiguity, apply_link
 from daemon.sorting.link import Arrival, Departure, Linking, link
+from daemon.sorting.mover import LATE_COPY
+from daemon.sorting.renumber import carry_over
 from daemon.sorting.threads import hash_message_id
 from daemon.store import Store, UnitOfWork
-from daemon.store.tables import Account, ArrivedBy, Folder, Message, Placement, Role
+from daemon.store.tables import (
+    Account,
+    ArrivedBy,
+    Folder,
+    Message,
+    MoveState,
+    Placement,
+    Role,
+)
 
 log = structlog.get_logger(__name__)
 
 LINK_WINDOW = timedelta(minutes=15)
 """How long an unexplained half of a move waits for its other half."""
+
+OLDER_THAN_INVENTORY = timedelta(hours=1)
+"""Mail that the server received so much earlier than the inventory was taken is not new. The
+margin is for clocks that differ."""
+
+UNKNOWN_DATE = datetime.fromtimestamp(0, UTC)
+"""What stands in for an INTERNALDATE that cannot be read; it says nothing."""
 
 INVENTORY_CHUNK = 2000
 """New messages stored in one transaction of the first pass."""
@@ -49,6 +66,8 @@ class Observation:
     delivered: int = 0
     taken_back: int = 0
     """Lessons of earlier passes that turned out to belong to a burst."""
+    reopened: int = 0
+    """Moves that the server began after inboxd had given them up: `reconcile` finishes them."""
 
     @property
     def lessons(self) -> int:
@@ -104,8 +123,13 @@ def observe(
         result.scanned += 1
         if is_baseline:
             _take_inventory(store, account_name, view, now)
-        else:
-            views.append(view)
+            continue
+        if folder.uid_validity not in {None, view.snapshot.uid_validity}:
+            rest = carry_over(
+                store, account_name, folder, view.snapshot.uid_validity, view.fresh, now
+            )
+            view = replace(view, fresh=rest)
+        views.append(view)
     with store.write() as work:
         account = work.accounts.get_or_create(account_name, now)
         if is_baseline:
@@ -375,7 +399,11 @@ def _apply(
 def _judge_unlinked(
     work: UnitOfWork, account: Account, placement: Placement, result: Observation
 ) -> None:
-    """An arrival without a departure: new mail in the inbox, or a copy made by a person."""
+    """An arrival without a departure: new mail in the inbox, a copy made by a person, or one
+    made late by a command of our own."""
+    if _is_late_copy(work, account, placement):
+        result.reopened += 1
+        return
     if placement.folder.role is not Role.INBOX:
         return
     message = placement.message
@@ -387,12 +415,50 @@ def _judge_unlinked(
         for m in work.messages.by_fingerprints(account, [message.fingerprint])[message.fingerprint]
         if m.id != message.id and _was_dealt_with(work, m)
     ]
-    if elsewhere or twins:
-        # A person copied or uploaded it here; what people decide, stays.
+    if elsewhere or twins or _is_older_than_inventory(account, message):
+        # A person copied, uploaded or took it out of an archive; what people decide, stays.
         message.kept = True
         return
     placement.arrived_by = ArrivedBy.DELIVERY
     result.delivered += 1
+
+
+def _is_older_than_inventory(account: Account, message: Message) -> bool:
+    """Whether the server had the mail (INTERNALDATE, RFC 3501, 2.3.3) before inboxd took the
+    inventory: then it lay in a folder whose old mail is not watched, and a person fetched it."""
+    if account.baseline_at is None or message.internal_date <= UNKNOWN_DATE:
+        return False
+    return message.internal_date < account.baseline_at - OLDER_THAN_INVENTORY
+
+
+def _is_late_copy(work: UnitOfWork, account: Account, placement: Placement) -> bool:
+    """Whether a COPY that was given up has been carried out after all: the copy is here, and the
+    original where it was. The plan is opened again, so that the move is finished; the arrival is
+    forgotten until then."""
+    message = placement.message
+    equal = work.messages.by_fingerprints(account, [message.fingerprint])[message.fingerprint]
+    since = placement.arrived_at - LATE_COPY
+    for known in equal:
+        move = work.moves.unanswered(known.id, placement.folder_id, since)
+        if (
+            move is None
+            or move.target_uid_validity != placement.uid_validity
+            or placement.uid < move.target_uid_next
+            or known.server_id != message.server_id
+            or known.internal_date != message.internal_date
+        ):
+            continue
+        source = work.placements.at(move.source_folder, move.source_uid_validity, [move.source_uid])
+        if not any(each.gone_at is None for each in source):
+            continue
+        move.state = MoveState.PLANNED
+        work.placements.forget(placement)
+        work.flush()
+        if known.id != message.id:
+            work.messages.delete(message)
+            work.flush()
+        return True
+    return False
 
 
 def _was_dealt_with(work: UnitOfWork, message: Message) -> bool:

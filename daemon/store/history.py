@@ -158,6 +158,22 @@ class Moves:
             .limit(1)
         )
 
+    def unanswered(self, message_id: int, target_folder_id: int, since: datetime) -> Move | None:
+        """The earliest attempt since then that no answer came to: it was not carried out when
+        inboxd looked, and may be carried out late."""
+        return self._session.scalar(
+            select(Move)
+            .where(
+                Move.message_id == message_id,
+                Move.target_folder_id == target_folder_id,
+                Move.state == MoveState.CANCELLED,
+                Move.planned_at >= since,
+            )
+            .options(joinedload(Move.source_folder))
+            .order_by(Move.id)
+            .limit(1)
+        )
+
     def done(
         self,
         account: Account,

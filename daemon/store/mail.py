@@ -19,6 +19,7 @@ from daemon.store.tables import (
     Hold,
     Message,
     MessageReference,
+    Move,
     Placement,
     Role,
 )
@@ -309,6 +310,35 @@ class Placements:
             .order_by(Placement.id)
         )
         return list(self._session.scalars(query))
+
+    def has_twin(self, move: Move) -> bool:
+        """Whether an equal message, or another copy of this one, lies (or lay when the move was
+        planned) anywhere else in the account: it could have reached the move's target too."""
+        equal = Placement.message_id == move.message_id
+        if move.message.server_id is None:  # else the server tells equal mails apart
+            equal |= (Message.account_id == move.account_id) & (
+                Message.fingerprint == move.message.fingerprint
+            )
+        is_source = (
+            (Placement.folder_id == move.source_folder_id)
+            & (Placement.uid_validity == move.source_uid_validity)
+            & (Placement.uid == move.source_uid)
+        )
+        query = (
+            select(Placement.id)
+            .join(Placement.message)
+            .where(
+                equal,
+                ~is_source,
+                or_(Placement.gone_at.is_(None), Placement.gone_at >= move.planned_at),
+            )
+            .limit(1)
+        )
+        return self._session.scalar(query) is not None
+
+    def forget(self, placement: Placement) -> None:
+        """As if it had not been seen yet."""
+        self._session.delete(placement)
 
     def label_folders_of(self, message_ids: Iterable[int]) -> Mapping[int, Folder]:
         """The label folder (or the inbox, for kept mail) in which each message lies now."""

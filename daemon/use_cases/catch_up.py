@@ -18,7 +18,13 @@ def catch_up(app: Application, name: str, mailbox: Mailbox) -> Observation:
     the account's lock. Raises `MailboxError`.
     """
     reconcile(app.store, mailbox, name, app.clock)
-    return observe(app.store, mailbox, name, app.patterns(name), app.clock(), app.burst_limits())
+    observation = observe(
+        app.store, mailbox, name, app.patterns(name), app.clock(), app.burst_limits()
+    )
+    if observation.reopened:
+        # Moves that the server carried out late are finished before anything is decided anew.
+        reconcile(app.store, mailbox, name, app.clock)
+    return observation
 
 
 @contextmanager

@@ -140,10 +140,12 @@ def _sort(
     if not is_mail_waiting(app.store, name):
         # Loading torch and the encoder takes seconds; most passes find nothing new.
         report.sorted = Sorted()
+        report.note = models.warning
         return
     judge = models.judge()
     if judge is None:
         return
+    report.note = models.warning
     account = app.account(name)
     started = app.clock()
     report.sorted = sort_new_mail(

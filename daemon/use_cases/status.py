@@ -105,7 +105,8 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
         model=model,
         last_cycle=account.last_cycle_at,
         error=account.last_error,
-        notice=account.notice,
+        # Looked at anew: the last pass may have had no mail to judge, and so no use for a model.
+        notice=app.engine.account(name).damage() or account.notice,
         folders=_folders(app, work, account, model),
         held=work.corrections.count_held(account),
         warnings=tuple(

@@ -200,7 +200,8 @@ class World:
     def cycle(self) -> Sorted:
         """One whole pass, as the daemon does it."""
         self.settle()
-        self.notice()
+        if self.notice().reopened:
+            self.settle()
         return self.sort()
 
     def undo(

@@ -52,10 +52,9 @@ SPECIAL_FOLDERS = {
 }
 _ANNOUNCED = frozenset({"IMAP4REV1", "MOVE", "UIDPLUS", "IDLE", "CONDSTORE", "NAMESPACE"})
 _DELIMITER = "/"
-_START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 _STOP_CHECK_SECONDS = 0.05
 
-When = Literal["before", "midway", "after"]
+When = Literal["before", "midway", "after", "late"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,8 @@ class Fault:
 
     "before": the command never arrives. "after": it is carried out and its answer is lost.
     "midway": of a move or copy the first half is carried out, and what was moved is still in
-    the old folder too, as after the death of a Dovecot process.
+    the old folder too, as after the death of a Dovecot process. "late": the client has given up
+    before the server begins; a move, copy or expunge waits for `FakeServer.run_late`.
     """
 
     method: str
@@ -125,7 +125,9 @@ class FakeServer:
         self._faults: list[Fault] = []
         self._uid_validities = itertools.count(1_700_000_001)
         self._guids = itertools.count(1)
+        self._start = datetime.now(UTC).replace(microsecond=0)
         self._minutes = itertools.count()
+        self._late: list[Callable[[], object]] = []
         self._folders: dict[str, FakeFolder] = {}
         for name in ("INBOX", *self.special_folders):
             self.create(name)
@@ -146,9 +148,10 @@ class FakeServer:
         flags: Iterable[str] = (),
         internal_date: datetime | None = None,
     ) -> int:
-        """A message arrives (or is uploaded); one minute after the last one by default."""
+        """A message arrives (or is uploaded): now, and one minute after the last one, unless
+        another date is given."""
         with self.changed:
-            date = internal_date or _START + timedelta(minutes=next(self._minutes))
+            date = internal_date or self._start + timedelta(minutes=next(self._minutes))
             message = FakeMessage(content, frozenset(flags), date, self._server_id(content))
             uid = self.folder(folder).add(message)
             self.changed.notify_all()
@@ -219,6 +222,19 @@ class FakeServer:
         """Faults that no call has met yet; a test that scripts them should end with none."""
         return len(self._faults)
 
+    def run_late(self) -> int:
+        """Carry out what came too late for its client; returns how many commands."""
+        waiting, self._late = self._late, []
+        for command in waiting:
+            # The folder may be another one by now: then the server has no use for the command.
+            with contextlib.suppress(MailboxError):
+                command()
+        return len(waiting)
+
+    def forgive(self) -> None:
+        """Forget all faults that have not struck yet."""
+        self._faults.clear()
+
     # For tests to look at ---------------------------------------------------------------------
 
     def inventory(self) -> Inventory:
@@ -262,6 +278,10 @@ class FakeServer:
     def exists(self, folder: str) -> bool:
         """Whether the folder can be selected."""
         return folder in self._folders
+
+    def hold_back(self, command: Callable[[], object]) -> None:
+        """A command that reaches the server late."""
+        self._late.append(command)
 
     def take_fault(self, method: str) -> Fault | None:
         """The next scripted fault of `method`, which is then used up."""
@@ -372,7 +392,8 @@ class FakeMailbox:
         wanted = sorted(set(uids))
         if not wanted:
             return {}
-        with self._call("move") as fault:
+        again = FakeMailbox(self._server)
+        with self._call("move", lambda: again.move(folder, uid_validity, wanted, target)) as fault:
             self._open(folder, uid_validity)
             self._server.folder(target)
             if fault is not None and fault.when == "midway":
@@ -386,7 +407,8 @@ class FakeMailbox:
         wanted = sorted(set(uids))
         if not wanted:
             return {}
-        with self._call("copy") as fault:
+        again = FakeMailbox(self._server)
+        with self._call("copy", lambda: again.copy(folder, uid_validity, wanted, target)) as fault:
             self._open(folder, uid_validity)
             self._server.folder(target)
             half = fault is not None and fault.when == "midway"
@@ -402,7 +424,8 @@ class FakeMailbox:
         wanted = sorted(set(uids))
         if not wanted:
             return
-        with self._call("expunge"):
+        again = FakeMailbox(self._server)
+        with self._call("expunge", lambda: again.expunge(folder, uid_validity, wanted)):
             self._open(folder, uid_validity)
             self._server.delete(folder, wanted)
 
@@ -435,16 +458,22 @@ class FakeMailbox:
         self._dead = True
 
     @contextlib.contextmanager
-    def _call(self, method: str) -> Iterator[Fault | None]:
-        """One command: alone on the server, with the fault that a test scripted for it."""
+    def _call(
+        self, method: str, again: Callable[[], object] | None = None
+    ) -> Iterator[Fault | None]:
+        """One command: alone on the server, with the fault that a test scripted for it.
+
+        `again` carries it out later, over another connection."""
         if self._dead:
             raise MailboxUnreachable("The connection to the mail server is closed.")
         with self._server.changed:
             fault = self._server.take_fault(method)
-            if fault is None or fault.when != "before":
+            if fault is None or fault.when not in {"before", "late"}:
                 self._server.calls.append(method)
                 yield fault
             if fault is not None:
+                if fault.when == "late" and again is not None:
+                    self._server.hold_back(again)
                 self._dead = isinstance(fault.error, MailboxUnreachable)
                 raise fault.error
 

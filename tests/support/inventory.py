@@ -19,6 +19,8 @@ from typing import Any
 from imapclient.imap_utf7 import decode as decode_utf7
 
 _LIST_LINE = re.compile(rb'\((?P<flags>[^)]*)\) (?:"[^"]*"|NIL) (?P<name>.+)')
+_UID = re.compile(rb"\bUID (\d+)")
+_UID_NEXT = re.compile(rb"\bUIDNEXT (\d+)")
 _DATE = re.compile(rb'INTERNALDATE "([^"]+)"')
 
 
@@ -35,16 +37,31 @@ Inventory = Mapping[str, tuple[StoredMessage, ...]]
 """Folder to its messages in UID order."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredFolder:
+    """One folder: its numbers, and its messages by UID."""
+
+    uid_validity: int
+    uid_next: int
+    messages: Mapping[int, StoredMessage]
+
+
 def read_inventory(
     host: str, port: int, user: str, password: str
 ) -> dict[str, tuple[StoredMessage, ...]]:
     """Every selectable folder of the account; leaves no trace (EXAMINE, BODY.PEEK)."""
+    return {
+        name: tuple(folder.messages.values())
+        for name, folder in read_folders(host, port, user, password).items()
+    }
+
+
+def read_folders(host: str, port: int, user: str, password: str) -> dict[str, StoredFolder]:
+    """As `read_inventory`, with the numbers by which a server tells messages apart."""
     connection = imaplib.IMAP4(host, port)
     try:
         connection.login(user, password)
-        return {
-            decode_utf7(name): _messages(connection, name) for name in _folder_names(connection)
-        }
+        return {decode_utf7(name): _folder(connection, name) for name in _folder_names(connection)}
     finally:
         connection.logout()
 
@@ -77,16 +94,23 @@ def _folder_names(connection: imaplib.IMAP4) -> list[bytes]:
     return names
 
 
-def _messages(connection: imaplib.IMAP4, folder: bytes) -> tuple[StoredMessage, ...]:
+def _folder(connection: imaplib.IMAP4, folder: bytes) -> StoredFolder:
     escaped = folder.decode("ascii").replace("\\", "\\\\").replace('"', '\\"')
     _ok(connection.select(f'"{escaped}"', readonly=True))
+    [uid_validity] = connection.response("UIDVALIDITY")[1]
     answer = _ok(connection.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE BODY.PEEK[])"))
-    messages = []
+    messages = {}
     for start, end in itertools.pairwise(answer):
         if isinstance(start, tuple):
             # Attributes may stand before the literal or after it.
-            messages.append(_message(start[0] + b" " + end, start[1]))
-    return tuple(messages)
+            attributes = start[0] + b" " + end
+            uid = _UID.search(attributes)
+            assert uid is not None
+            messages[int(uid[1])] = _message(attributes, start[1])
+    [status] = _ok(connection.status(f'"{escaped}"', "(UIDNEXT)"))
+    uid_next = _UID_NEXT.search(status)
+    assert uid_next is not None
+    return StoredFolder(int(uid_validity), int(uid_next[1]), dict(sorted(messages.items())))
 
 
 def _message(attributes: bytes, content: bytes) -> StoredMessage:
