@@ -13,11 +13,12 @@ space. Mail that nobody has filed yet tells both without a label: `FeatureSpace.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from classifier.features import Features
 from classifier.mail import Mail
+from classifier.space import BlockWeights
 from trainer.examples import Example, Source
 
 BACKGROUND = 100
@@ -26,6 +27,11 @@ of `omq-fold1` were named rightly, with ten unlabelled mails 59, fifty 61, a hun
 
 WEIGHT = 1.0
 """A description counts as one mail."""
+
+ALONE_DEEP = 1.0
+"""The most that the encoder's vector weighs while there is nothing but descriptions: a sentence
+shares its words with the mail that it describes rather than its tone. 61.4 instead of 59.5 % of
+`omq-fold1` were named rightly (±7 points); once there is mail, a weight of 1.5 is better."""
 
 _BEFORE_ALL_MAIL = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,6 +49,13 @@ class Description:
         below it."""
         says_something = any(character.isalpha() for character in self.name)
         return Mail(subject=self.name if says_something else "", plain=self.sentence)
+
+
+def blocks_for(examples: Sequence[Example], blocks: BlockWeights) -> BlockWeights:
+    """`blocks`, or those for a start without any filed mail."""
+    if any(one.is_mail for one in examples):
+        return blocks
+    return replace(blocks, deep=min(blocks.deep, ALONE_DEEP))
 
 
 Featurize = Callable[[Sequence[Mail]], Sequence[Features]]

@@ -22,6 +22,7 @@ from classifier.model import MailClassifier, MailClassifierConfig
 from classifier.space import BlockWeights, FeatureSpace
 from trainer.calibration import Past
 from trainer.curves import Curves
+from trainer.descriptions import blocks_for
 from trainer.divided import DividedHead
 from trainer.examples import Example, newest_per_key, select
 from trainer.head import Head, HeadWeights, check_trainable
@@ -191,7 +192,7 @@ def ridge(settings: FitSettings) -> Learner:
         examples: Sequence[Example], background: Sequence[Features]
     ) -> RidgeTrained | DividedTrained:
         known = [*(one.features for one in examples), *background]
-        space = FeatureSpace.learn(known, settings.blocks)
+        space = FeatureSpace.learn(known, blocks_for(examples, settings.blocks))
         head: RidgeTrained | DividedTrained
         if len(examples) <= settings.exact_up_to:
             head = RidgeTrained(examples, settings.ridge_lambda, space=space)

@@ -25,7 +25,7 @@ from classifier.decision import Prediction, decide
 from classifier.space import FeatureSpace
 from classifier.threads import ThreadLabels
 from trainer.calibration import Past
-from trainer.descriptions import BACKGROUND
+from trainer.descriptions import BACKGROUND, blocks_for
 from trainer.errors import ModelNotTrainable
 from trainer.examples import Example, in_time_order
 from trainer.fit import FitSettings, Goal, Tuned, count_by_label, recent_mails, tune
@@ -176,7 +176,7 @@ def zero_shot(
     for number, one in enumerate(mails):
         if head is None or (number >= due and number <= BACKGROUND):
             past = [mail.features for mail in mails[:number]]
-            space = FeatureSpace.learn([*known, *past], settings.blocks)
+            space = FeatureSpace.learn([*known, *past], blocks_for(descriptions, settings.blocks))
             head = Head(descriptions, settings.ridge_lambda, space=space)
             due = number + 1 + number // 10
         right += head.labels[int(head.scores(one.features).argmax())] == one.label
@@ -260,7 +260,7 @@ class _Learner:
     def _relearn(self) -> None:
         try:
             fit = self._settings.fit
-            self._head = Head(self._seen, fit.ridge_lambda, fit.blocks)
+            self._head = Head(self._seen, fit.ridge_lambda, blocks_for(self._seen, fit.blocks))
         except ModelNotTrainable:
             return
         self._relearnt_at = len(self._seen)

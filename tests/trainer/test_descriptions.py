@@ -12,9 +12,10 @@ from classifier.encoder import load_encoder
 from classifier.features import Features
 from classifier.featurizer import Featurizer
 from classifier.mail import Mail
+from classifier.space import BlockWeights
 from tests.support.tiny_bert import tiny_bert_directory
 from tests.trainer.mailboxes import example, features, mailbox, names_of
-from trainer.descriptions import Description, description_examples
+from trainer.descriptions import Description, blocks_for, description_examples
 from trainer.examples import Example, Source, in_time_order, time_split
 from trainer.fit import fit
 from trainer.replay import ReplaySettings, replay
@@ -91,6 +92,15 @@ def test_a_model_of_descriptions_alone_names_folders_and_moves_nothing(
     assert not any(fitted.model.decide(one).moves for one in predictions)
     assert {each.threshold for each in fitted.model.thresholds.values()} == {None}
     assert set(fitted.model.thresholds) == set(SENTENCES)
+
+
+def test_the_vector_weighs_less_until_there_is_mail(described: list[Example]) -> None:
+    """Sentences share words with mail rather than its tone; whoever wants it lower gets that."""
+    mail = mailbox(1)
+    model = fit(described, {}, featurizer_fingerprint="f").model
+    assert model.config.block_weights["deep"] == 1.0
+    assert blocks_for([*described, *mail], BlockWeights()) == BlockWeights()
+    assert blocks_for(described, BlockWeights(deep=0.5)) == BlockWeights(deep=0.5)
 
 
 def test_descriptions_count_neither_as_predictions_nor_as_examples_of_a_folder() -> None:
