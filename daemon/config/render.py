@@ -10,6 +10,8 @@ from pathlib import Path
 from daemon.config.fields import KeyPath, example_of
 from daemon.config.settings import (
     AccountSettings,
+    ClassicHeadSettings,
+    DeepTuningSettings,
     LoggingSettings,
     ModelSettings,
     Section,
@@ -39,6 +41,8 @@ def render_config(accounts: Mapping[str, AccountSettings], *, state_dir: Path | 
     lines += _section(("state",), state)
     lines += _section(("model",), ModelSettings())
     lines += _section(("training",), TrainingSettings())
+    lines += _section(("classic_head",), ClassicHeadSettings())
+    lines += _section(("deep_tuning",), DeepTuningSettings())
     lines += _section(("logging",), LoggingSettings())
     for position, (name, account) in enumerate(accounts.items()):
         lines += _section(("accounts", name), account, explain=position == 0)

@@ -291,7 +291,7 @@ class ClassicHeadSettings(Section):
     """After so many epochs without a lower validation loss it stops."""
 
     batch_size: Whole = Field(32, ge=1, le=4096)
-    """Mails per step."""
+    """How many mails are learnt from in one step."""
 
     learning_rate: Number = Field(0.001, gt=0, le=1.0)
     """The size of a step, reached after the warm-up."""
@@ -345,7 +345,7 @@ class DeepTuningSettings(Section):
     """How often per epoch it looks at the validation mail, and writes a checkpoint."""
 
     batch_size: Whole = Field(16, ge=1, le=1024)
-    """Mails per step."""
+    """How many mails are learnt from in one step."""
 
     max_tokens: Whole = Field(128, ge=16, le=8192)
     """Where mail is cut while tuning; at most what [model] max_tokens says."""
@@ -354,7 +354,7 @@ class DeepTuningSettings(Section):
     """How far small folders are given more weight: 0 all mails count alike, 1 all folders."""
 
     seed: Whole = Field(17, ge=0, le=4_294_967_295)
-    """Where chance begins."""
+    """Where chance begins; the same seed gives the same result on the same machine."""
 
     min_examples: Whole = Field(500, ge=10, le=1_000_000)
     """With fewer examples there is no nightly tuning."""
