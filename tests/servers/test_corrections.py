@@ -121,6 +121,14 @@ PERFORM: dict[str, Callable[[Watched, str, list[int], str], None]] = dict(
 )
 
 
+def recorded(kind: CorrectionKind, action: str) -> CorrectionKind:
+    """An upload into the inbox without the old date may as well be the sender's second copy of a
+    mail that was just deleted; a sender must not teach, so it is recorded and not learnt."""
+    if kind is CorrectionKind.PUT_BACK and action == ACTIONS[-1]:
+        return CorrectionKind.AMBIGUOUS
+    return kind
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("kind", ROUTES)
 def test_moves_by_people_are_recognised(
@@ -139,7 +147,7 @@ def test_moves_by_people_are_recognised(
     noticed = watched.look().noticed
 
     found = Counter(each.kind for each in noticed)
-    assert found == Counter({kind: expected(watched.account.kind.name, action)})
+    assert found == Counter({recorded(kind, action): expected(watched.account.kind.name, action)})
     assert {(n.from_folder, n.to_folder) for n in noticed} <= {(source, target)}
     assert sorted(watched.contents(ROUTES[kind][1])) == sorted(map(digest, MAILS.values()))
     assert watched.look().noticed == []
