@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 import importlib.util
 import itertools
+import json
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.mailboxes import build
 from classifier.space import BlockWeights
@@ -59,6 +61,22 @@ class Result:
     curve: str
     encoded_per_second: float
 
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Result:
+        """The inverse of `dataclasses.asdict`."""
+        reports = {
+            kind: {name: ReplayReport(**figures) for name, figures in document[kind].items()}
+            for kind in ("others", "ablation")
+        }
+        return cls(
+            name=document["name"],
+            inboxd=ReplayReport(**document["inboxd"]),
+            steps=tuple(Step(**step) for step in document["steps"]),
+            curve=document["curve"],
+            encoded_per_second=document["encoded_per_second"],
+            **reports,
+        )
+
 
 def main() -> None:
     """Replay every mailbox, print the tables, and with --write put them into the page."""
@@ -67,6 +85,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--ablation", action="store_true")
     parser.add_argument("--second-encoder", type=Path, default=installed_second_encoder())
+    parser.add_argument("--results", type=Path, help="keep what was measured here, and go on")
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -79,10 +98,17 @@ def main() -> None:
         if arguments.ablation and arguments.second_encoder is not None:
             settings = ModelSettings(encoder=str(arguments.second_encoder))
             second = build_engine(settings, place / "second")
-        results = [
-            measure(directory, engine, second, ablation=arguments.ablation)
-            for directory in mailboxes
-        ]
+        results = []
+        for directory in mailboxes:
+            kept = arguments.results and arguments.results / f"{directory.name}.json"
+            if kept is None or not kept.exists():
+                result = measure(directory, engine, second, ablation=arguments.ablation)
+                if kept is not None:
+                    kept.parent.mkdir(parents=True, exist_ok=True)
+                    kept.write_text(json.dumps(dataclasses.asdict(result)), encoding="utf-8")
+            else:
+                result = Result.from_json(json.loads(kept.read_text(encoding="utf-8")))
+            results.append(result)
     page = "\n".join(tables(results))
     print(page)
     if arguments.write is not None:
