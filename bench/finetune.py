@@ -81,7 +81,9 @@ def measure(directory: Path, first: int | None, cache_dir: Path, settings: DeepS
     with tempfile.TemporaryDirectory() as state:
         engine = build_engine(ModelSettings(cache_dir=cache_dir), Path(state))
         started = time.perf_counter()
-        examples = examples_of_tree(engine, mails, Progress(f"{directory.name}: encode"))
+        examples = examples_of_tree(
+            engine.featurizer(), mails, Progress(f"{directory.name}: encode")
+        )
         seconds["encode"] = time.perf_counter() - started
     share = (first or round(0.8 * len(examples))) / len(examples)
     split = time_split(examples, 0.9 * share, 0.1 * share)

@@ -53,7 +53,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as state:
         engine = build_engine(ModelSettings(), Path(state))
         own, others = (
-            examples_of_tree(engine, read_tree(each), Progress(f"{each.name}: encode"))
+            examples_of_tree(engine.featurizer(), read_tree(each), Progress(f"{each.name}: encode"))
             for each in (arguments.mailbox, arguments.strangers)
         )
         fingerprint = engine.featurizer().fingerprint

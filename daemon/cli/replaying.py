@@ -100,9 +100,9 @@ def _of_tree(
     sentences = read_descriptions(descriptions) if descriptions is not None else {}
     engine, target = engine_without_account()
     started = time.perf_counter()
-    examples = examples_of_tree(engine, mails, lambda d, n: progress("encode", d, n))
+    examples = examples_of_tree(engine.featurizer(), mails, lambda d, n: progress("encode", d, n))
     seconds = time.perf_counter() - started
-    examples += described_examples(engine, mails, sentences)
+    examples += described_examples(engine.featurizer(), mails, sentences)
     return _replayed(
         examples, how, target, progress, {"seconds_encode": seconds, "model": _model(engine)}
     )

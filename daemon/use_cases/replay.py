@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -15,13 +16,15 @@ from classifier.mail import Mail
 from classifier.text import prepare
 from daemon.config.settings import FolderSettings
 from daemon.errors import ConfigError, ConfigFault, NotFound
-from daemon.learning.engine import Engine
 from daemon.learning.gather import described_folders, label_costs, label_key, training_set
 from daemon.mail.parse import parse
 from daemon.sorting.threads import hash_message_id
 from daemon.use_cases.application import Application
 from trainer.descriptions import Description, description_examples
 from trainer.examples import Example
+
+if TYPE_CHECKING:
+    from classifier.featurizer import Featurizer
 
 Progress = Callable[[int, int], None]
 
@@ -78,10 +81,9 @@ def baseline_text(each: FiledMail) -> str:
 
 
 def examples_of_tree(
-    engine: Engine, mails: Sequence[FiledMail], progress: Progress
+    featurizer: Featurizer, mails: Sequence[FiledMail], progress: Progress
 ) -> list[Example]:
-    """Examples in the given order, labelled by folder name. Raises `ModelError`."""
-    featurizer = engine.featurizer()
+    """Examples in the given order, labelled by folder name."""
     examples: list[Example] = []
     start = datetime(1970, 1, 1, tzinfo=UTC)
     for first in range(0, len(mails), ENCODE_CHUNK):
@@ -126,13 +128,13 @@ def _not_descriptions(path: Path, problem: str) -> ConfigError:
 
 
 def described_examples(
-    engine: Engine, mails: Sequence[FiledMail], descriptions: Mapping[str, str]
+    featurizer: Featurizer, mails: Sequence[FiledMail], descriptions: Mapping[str, str]
 ) -> list[Example]:
-    """Pseudo-examples of those folders of the tree that are described. Raises `ModelError`."""
+    """Pseudo-examples of those folders of the tree that are described."""
     folders = sorted({each.folder for each in mails} & descriptions.keys())
     return description_examples(
         [Description(folder, folder, descriptions[folder]) for folder in folders],
-        engine.featurizer().features,
+        featurizer.features,
     )
 
 

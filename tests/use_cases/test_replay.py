@@ -64,7 +64,7 @@ def test_only_folders_of_the_tree_are_described(tmp_path: Path, encoder: Path) -
         (tree / name / "1.eml").write_bytes(topical(name, 1))
     sentences = {"Reisen": "Flug und Hotel", "Nirgends": "Nichts"}
     with closing(make_app(tmp_path / "state", encoder, {ACCOUNT: FakeServer()})) as app:
-        found = described_examples(app.engine, read_tree(tree), sentences)
+        found = described_examples(app.engine.featurizer(), read_tree(tree), sentences)
 
     assert [(one.label, one.is_mail) for one in found] == [("Reisen", False)]
 
