@@ -190,7 +190,7 @@ def _print_similar(mails: list[SimilarMail]) -> None:
         ("#mail", "#similarity", "date", "folder", "subject"),
         [
             (m.message, percent(m.similarity), f"{m.date.astimezone():%Y-%m-%d}", m.folder,
-             m.subject or "(gone)")
+             "(gone)" if m.subject is None else m.subject or "(no subject)")
             for m in mails
         ],
     )  # fmt: skip
