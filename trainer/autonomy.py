@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from classifier.labels import LEAVE
-from trainer.thresholds import Outcome, thresholds
+from trainer.thresholds import Evidence, Outcome
 from trainer.tune import Goal
 
 MOST = 200
@@ -58,15 +58,11 @@ def _right_predictions(label: str, outcomes: Sequence[Outcome], goal: Goal) -> i
         for one in itertools.islice(itertools.cycle(reversed(alike)), MOST)
     ]
 
+    evidence = Evidence.of([*outcomes, *further])
+    target = goal.folder_targets.get(label, goal.target_precision)
+
     def earned(number: int) -> bool:
-        limits = thresholds(
-            [*outcomes, *further[:number]],
-            {label: goal.settings.minimum_examples},
-            goal.target_precision,
-            goal.settings,
-            goal.folder_targets,
-        )
-        return limits[label].threshold is not None
+        return evidence.first(len(outcomes) + number).grants(label, target, goal.settings)
 
     if earned(0):
         return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from classifier.model import MailClassifier
+from classifier.model import CLASSIC, MailClassifier
 from trainer.evaluate import Figure, Report
 from trainer.fit import FitReport, FitSettings
 from trainer.hub_card import (
@@ -65,18 +65,35 @@ def _data(report: FitReport) -> str:
 
 
 def _method(model: MailClassifier, report: FitReport, settings: FitSettings) -> str:
-    weights = ", ".join(f"{name} {value:g}" for name, value in model.config.block_weights.items())
     calibration = model.calibration
+    how = _classic_method(model) if model.config.head == CLASSIC else _ridge_method(model, settings)
     return (
-        "## Method\n\n"
-        "Ridge regression on one-hot targets in closed form over the frozen encoder's vector "
-        "and hashed lexical and header features.\n\n"
-        f"- λ {settings.ridge_lambda:g}; block weights: {weights}\n"
-        f"- {model.config.active_features} sparse features, {model.config.hidden_size} dense\n"
+        f"## Method\n\n{how}\n"
         f"- scale {calibration.scale:.2f}, thread bonus {calibration.thread_bonus:.2f}, "
         f"logit of none of these {calibration.none_logit:.2f}\n"
         f"- features: `{model.config.featurizer_fingerprint}`\n"
         f"- fitted in {report.seconds:.1f} s"
+    )
+
+
+def _ridge_method(model: MailClassifier, settings: FitSettings) -> str:
+    weights = ", ".join(f"{name} {value:g}" for name, value in model.config.block_weights.items())
+    return (
+        "Ridge regression on one-hot targets in closed form over the frozen encoder's vector "
+        "and hashed lexical and header features.\n\n"
+        f"- λ {settings.ridge_lambda:g}; block weights: {weights}\n"
+        f"- {model.config.active_features} sparse features, {model.config.hidden_size} dense"
+    )
+
+
+def _classic_method(model: MailClassifier) -> str:
+    told = model.config.training.get("classic", {})
+    settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items())
+    return (
+        "BERT's pooling layer (a dense layer and tanh), dropout and a linear layer over the frozen "
+        "encoder's vector alone, trained by AdamW with warm-up and early stopping.\n\n"
+        f"- dropout {model.config.dropout:g}{f'; {settings}' if settings else ''}\n"
+        f"- {model.config.hidden_size} dimensions; no words, senders or lists"
     )
 
 

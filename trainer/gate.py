@@ -6,8 +6,9 @@ plain one. The candidate is turned away when it
 
 - is significantly worse at naming the folder, or moves significantly more mail wrongly;
 - breaks a folder that sorts by itself today (`Rule.FOLDER`);
-- flips many verdicts without being better for it (`Rule.CHURN`). A verdict that flips to the
-  truth is no harm: whoever files mail anew wants just that.
+- flips many verdicts and gains nothing by it (`Rule.CHURN`). A verdict that flips to the truth
+  is no harm: whoever files mail anew wants just that. As long as more flip to it than away from
+  it, the others are what learning costs: in a young mailbox each re-fit changes many.
 
 The last two would keep a stale model for ever where the mail itself has changed, so they give
 way when the candidate is significantly better, and after `PATIENCE` candidates in a row.
@@ -155,16 +156,18 @@ def _figures(candidate: Contender, current: Contender, mails: _Mails) -> dict[st
 def _churn(mails: _Mails) -> dict[str, Any]:
     """Which verdicts flip, of the last `LONGER`, and which way."""
     flips = [
-        (now.label, label)
+        (now.label, before.label, label)
         for now, before, label in zip(mails.ours, mails.theirs, mails.truth, strict=True)
         if now.label != before.label
     ]
     looked_at = max(len(mails.truth), 1)
-    to_truth = sum(now == label for now, label in flips)
+    to_truth = sum(now == label for now, _, label in flips)
+    from_truth = sum(before == label for _, before, label in flips)
     return {
         "churn_of": len(mails.truth),
         "churn": len(flips) / looked_at,
         "churn_to_truth": to_truth / looked_at,
+        "churn_from_truth": from_truth / looked_at,
         "churn_else": (len(flips) - to_truth) / looked_at,
     }
 
@@ -195,7 +198,7 @@ def _broken(mails: _Mails, before: Mapping[str, FolderThreshold]) -> list[dict[s
         ):
             if worse and then - now > CLEAR_FALL:
                 falls.append({"label": label, "figure": figure, "now": now, "before": then})
-    return falls
+    return sorted(falls, key=lambda fall: fall["now"] - fall["before"])  # the worst first
 
 
 def _share(flags: Booleans, of: Booleans) -> float:
@@ -245,8 +248,9 @@ def _objection(figures: Mapping[str, Any]) -> tuple[Rule, str] | None:
             f"{fall['folder']} works today and would get worse ({fall['figure']} "
             f"{fall['now']:.1%}, before {fall['before']:.1%})."
         )
-    if figures["churn_else"] > MOST_CHURN:
-        return Rule.CHURN, f"{_churn_in_words(figures)}, without being better for it."
+    paid = figures["churn_to_truth"] > figures["churn_from_truth"]
+    if figures["churn_else"] > MOST_CHURN and not paid:
+        return Rule.CHURN, f"{_churn_in_words(figures)}, and as many or more away from it."
     return None
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from classifier.model import MailClassifier
+from classifier.model import CLASSIC, RIDGE, MailClassifier
 from trainer.evaluate import Report
 from trainer.fit import FitReport
 
@@ -21,6 +21,7 @@ _KNOWN_LICENCES = {
     "bundled": "MIT (Microsoft, multilingual-e5-small)",
     BUNDLED: "MIT (Microsoft, multilingual-e5-small)",
 }
+_TAGS = {RIDGE: "ridge-regression", CLASSIC: "frozen-encoder"}
 USE = "## Use"
 _PLAIN_FRONT = "---\nlibrary_name: transformers\npipeline_tag: text-classification\n---"
 
@@ -32,7 +33,7 @@ def front_matter(model: MailClassifier, report: FitReport, evaluation: Report | 
         "pipeline_tag": "text-classification",
         "license": "other",
         "license_name": "personal-mail",
-        "tags": ["inboxd", "email", "mail-filing", "ridge-regression"],
+        "tags": ["inboxd", "email", "mail-filing", _TAGS[model.config.head]],
         "model-index": [{"name": "inboxd", "results": [_result(report, evaluation)]}],
     }
     base = _base_model(model.config.encoder)

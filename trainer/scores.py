@@ -15,7 +15,7 @@ from trainer.metrics import (
     Bin,
     ClassScore,
     bootstrap_interval,
-    bootstrap_statistic,
+    bootstrap_macro_f1,
     class_scores,
     confusion_matrix,
     expected_calibration_error,
@@ -152,10 +152,8 @@ def _mean(values: npt.NDArray[Any]) -> Figure:
 
 
 def _macro_f1_figure(true: Integers, predicted: Integers, classes: int) -> Figure:
-    def of(chosen: Integers) -> float:
-        return macro_f1(confusion_matrix(true[chosen], predicted[chosen], classes))
-
-    return Figure(of(np.arange(len(true))), *bootstrap_statistic(of, len(true)))
+    value = macro_f1(confusion_matrix(true, predicted, classes))
+    return Figure(value, *bootstrap_macro_f1(true, predicted, classes))
 
 
 def _matrix(predictions: Sequence[Prediction], number: Mapping[str, int]) -> Doubles:

@@ -15,12 +15,12 @@ the lowest one that looks good enough is a little lucky, and because mail change
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from classifier.decision import FolderThreshold
 from classifier.labels import LEAVE
@@ -74,18 +74,53 @@ def thresholds(
     `folder_targets` may ask more (or less) of single folders than `target_precision`.
     """
     chosen = settings or ThresholdSettings()
-    pool = _Curve.of(outcomes)
-    grid = np.unique(pool.probabilities[pool.probabilities >= chosen.lowest])
-    pooled = pool.lower_bound(grid, chosen.confidence)
+    evidence = Evidence.of(outcomes)
+    grid, pooled = evidence.pooled(chosen)
     found: dict[str, FolderThreshold] = {}
     for label, count in examples.items():
-        own = _Curve.of(one for one in outcomes if one.label == label)
         target = (folder_targets or {}).get(label, target_precision)
-        threshold = _lowest(own, grid, pooled, target, chosen)
+        threshold = _lowest(evidence.curve(label), grid, pooled, target, chosen)
         if label == LEAVE or count < chosen.minimum_examples:
             threshold = FolderThreshold(None, threshold.estimated_precision, threshold.support)
         found[label] = threshold
     return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Outcomes as arrays, for whoever asks the rule many times: labels [n] and, as rows [n, 3],
+    probability, how much it counts, whether it was right."""
+
+    labels: npt.NDArray[np.object_]
+    rows: Doubles
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome]) -> Evidence:
+        """The outcomes in their order."""
+        rows = [(one.probability, 1.0 if one.right else one.cost, one.right) for one in outcomes]
+        return cls(
+            np.array([one.label for one in outcomes], dtype=object),
+            np.array(rows, dtype=np.float64).reshape(-1, 3),
+        )
+
+    def first(self, number: int) -> Evidence:
+        """The first outcomes only."""
+        return Evidence(self.labels[:number], self.rows[:number])
+
+    def grants(self, label: str, target: float, settings: ThresholdSettings) -> bool:
+        """Whether `label`, had it mail enough, would get a threshold."""
+        grid, pooled = self.pooled(settings)
+        return _lowest(self.curve(label), grid, pooled, target, settings).threshold is not None
+
+    def pooled(self, settings: ThresholdSettings) -> tuple[Doubles, Doubles]:
+        """All possible thresholds, and the lower bound of the precision of all folders at each."""
+        pool = _Curve.of(self.rows)
+        grid = np.unique(pool.probabilities[pool.probabilities >= settings.lowest])
+        return grid, pool.lower_bound(grid, settings.confidence)
+
+    def curve(self, label: str) -> _Curve:
+        """The predictions of one folder."""
+        return _Curve.of(self.rows[self.labels == label])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,13 +133,11 @@ class _Curve:
     right: Doubles
 
     @classmethod
-    def of(cls, outcomes: Iterable[Outcome]) -> _Curve:
-        ordered = sorted(outcomes, key=lambda one: -one.probability)
-        return cls(
-            np.array([one.probability for one in ordered], dtype=np.float64),
-            np.cumsum([0.0, *(1.0 if one.right else one.cost for one in ordered)]),
-            np.cumsum([0.0, *(float(one.right) for one in ordered)]),
-        )
+    def of(cls, rows: Doubles) -> _Curve:
+        """`rows` as in `Evidence`."""
+        ordered = rows[np.argsort(-rows[:, 0], kind="stable")]
+        total, right = np.cumsum(np.vstack([np.zeros(2), ordered[:, 1:]]), axis=0).T
+        return cls(ordered[:, 0], total, right)
 
     def counts(self, grid: Doubles) -> tuple[Doubles, Doubles]:
         """Per threshold: how much the predictions at or above it count, and how many of them
@@ -119,7 +152,8 @@ class _Curve:
     def lower_bound(self, grid: Doubles, confidence: float) -> Doubles:
         """Per threshold: one-sided Jeffreys lower bound of the precision above it."""
         above, right = self.counts(grid)
-        bound = stats.beta.ppf(1.0 - confidence, right + 0.5, above - right + 0.5)
+        # As stats.beta.ppf, which checks its arguments for as long as it computes.
+        bound = special.betaincinv(right + 0.5, above - right + 0.5, 1.0 - confidence)
         return np.asarray(bound, dtype=np.float64)
 
 

@@ -82,7 +82,7 @@ def _print_learned(result: Learned) -> None:
     rate = result.encoded / result.seconds_encoding if result.seconds_encoding else 0.0
     console.print(
         f"{result.account}: {sum(result.new_examples.values())} new examples, "
-        f"{result.encoded} mails read in {result.seconds_encoding:.0f} s ({rate:.0f}/s)",
+        f"{result.encoded} mails read in {result.seconds_encoding:.0f} s ({rate:.1f}/s)",
         markup=False,
     )
     _print_refit(result.account, result.refit)

@@ -68,15 +68,14 @@ def status(account: AccountOption = None, as_json: JsonOption = False) -> None:
     console.print(f"inboxd is {running}; state in {state.state_dir}", markup=False)
     table(
         "Accounts",
-        ("account", "state", "mode", "#sorted", "#left", "#corrections", "#examples", "model",
-         "last cycle"),
-        [
-            (a.name, a.state, a.mode, a.sorted, a.left, a.corrections, a.examples, a.model,
-             when(a.last_cycle))
-            for a in chosen
-        ],
-    )  # fmt: skip
+        ("account", "state", "mode", "#sorted", "#left", "#corrections", "#examples"),
+        [(a.name, a.state, a.mode, a.sorted, a.left, a.corrections, a.examples) for a in chosen],
+    )
     for each in chosen:
+        console.print(
+            f"{each.name}: model {each.model or 'none yet'}, last pass {when(each.last_cycle)}",
+            markup=False,
+        )
         _print_folders(each)
 
 
@@ -191,7 +190,7 @@ def _print_similar(mails: list[SimilarMail]) -> None:
         ("#mail", "#similarity", "date", "folder", "subject"),
         [
             (m.message, percent(m.similarity), f"{m.date.astimezone():%Y-%m-%d}", m.folder,
-             m.subject or "(gone)")
+             "(gone)" if m.subject is None else m.subject or "(no subject)")
             for m in mails
         ],
     )  # fmt: skip

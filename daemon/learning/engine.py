@@ -110,7 +110,7 @@ class Engine:
             return AccountEncoder(None, self.featurizer(), base)
         with self._lock:
             if directory not in self._tuned:
-                tuned = _tuned(base, directory)
+                tuned = tuned_encoder(base, directory)
                 self._tuned[directory] = AccountEncoder(
                     directory.name, Featurizer(tuned), tuned, TunedEncoders.seen_by(directory)
                 )
@@ -156,7 +156,8 @@ class AccountEncoder:
         )
 
 
-def _tuned(base: Encoder, directory: Path) -> Encoder:
+def tuned_encoder(base: Encoder, directory: Path) -> Encoder:
+    """`base` with the adapter in `directory`. Raises `ModelError`."""
     from classifier.encoder.adapter import (  # noqa: PLC0415 - loads torch
         AdapterMismatch,
         adapted,

@@ -67,7 +67,7 @@ def export_model(
     chosen = details.summary.version
     progress(0, steps)
     head = app.engine.account(name).load(chosen)
-    encoder, tokenizer = _exact_encoder(app)
+    encoder, tokenizer = _exact_encoder(app, name, chosen)
     model = exported_model(head, encoder)
     progress(1, steps)
     card = _card(Path(details.directory), onnx=onnx)
@@ -90,22 +90,29 @@ def export_model(
     return Exported(name, chosen, str(directory), tuple(sorted(files)), size, parity)
 
 
-def _exact_encoder(app: Application) -> tuple[Encoder, Path]:
-    """The configured encoder in float32, and the directory that it lies in.
+def _exact_encoder(app: Application, name: str, version: str) -> tuple[Encoder, Path]:
+    """The encoder of a model in float32 (the configured one, with what was tuned for the account),
+    and the directory that its tokenizer lies in.
 
     The engine's own may have been rounded to bfloat16. Raises `ModelError`.
     """
     from classifier.encoder import EncoderUnavailable, load_encoder  # noqa: PLC0415 - torch
     from classifier.encoder.locate import model_directory  # noqa: PLC0415
+    from daemon.learning.engine import tuned_encoder  # noqa: PLC0415 - beside torch
 
     how = app.engine.settings
     try:
         encoder = load_encoder(
             how.encoder, how.cache_dir, "cpu", max_tokens=how.max_tokens, precision="float32"
         )
-        return encoder, model_directory(how.encoder, how.cache_dir)
+        tokenizer = model_directory(how.encoder, how.cache_dir)
     except EncoderUnavailable as error:
         raise ModelError(str(error), next_step=error.next_step) from error
+    account = app.engine.account(name)
+    adapter = account.adapter_of(version)
+    if adapter is not None:
+        encoder = tuned_encoder(encoder, account.tuned.path(adapter))
+    return encoder, tokenizer
 
 
 def _card(directory: Path, *, onnx: bool) -> str:

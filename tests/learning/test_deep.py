@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from daemon.errors import AlreadyRunning, ModelError
 from daemon.learning.deep.directory import RunDirectory
@@ -20,6 +21,7 @@ from daemon.use_cases import deep as deep_module
 from daemon.use_cases.application import Application
 from daemon.use_cases.cycle import run_cycle_once
 from daemon.use_cases.deep import Deep, Listener, train_deep
+from daemon.use_cases.export import export_model
 from daemon.use_cases.housekeeping import keep_house
 from daemon.use_cases.learn import learn
 from daemon.use_cases.models import roll_back
@@ -86,10 +88,20 @@ def texts_below(app: Application, directory: Path) -> list[str]:
     return found
 
 
+def weights_of_export(app: Application, directory: Path, version: str) -> list[bytes]:
+    """The encoder's tensors in an exported model."""
+    export_model(app, ACCOUNT, directory, version=version)
+    tensors = load_file(directory / "model.safetensors")
+    names = sorted(name for name in tensors if name.startswith("encoder."))
+    assert names
+    return [tensors[name].tobytes() for name in names]
+
+
 def test_a_tuned_encoder_that_pays_becomes_the_accounts_own(
-    app: Application, server: FakeServer, it_pays: None
+    app: Application, server: FakeServer, it_pays: None, tmp_path: Path
 ) -> None:
-    """Really trained, adopted, all mail read with it, a model in use; and going back goes back."""
+    """Really trained, adopted, all mail read with it, a model in use, which is exported with its
+    own encoder; and going back goes back."""
     models = app.engine.account(ACCOUNT)
     base = models.encoder().fingerprint
     stages: list[str] = []
@@ -115,6 +127,9 @@ def test_a_tuned_encoder_that_pays_becomes_the_accounts_own(
     assert held_out
     assert not held_out.keys() & tuned.seen
     assert model_rows(app)[-1].report["window"] <= 48 - len(tuned.seen)
+    assert weights_of_export(app, tmp_path / "base", model_rows(app)[0].version) != (
+        weights_of_export(app, tmp_path / "tuned", result.version)
+    )
     # It sorts, and what it sorts was read with its own encoder.
     server.append("INBOX", topical("Reisen", 50))
     report = run_cycle_once(app, ACCOUNT)

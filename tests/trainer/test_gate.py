@@ -161,6 +161,18 @@ def test_churn_for_nothing_is_turned_away() -> None:
     assert verdict.figures["churn_to_truth"] > 0.1
 
 
+def test_churn_is_paid_for_by_more_right_verdicts_though_not_by_significantly_more() -> None:
+    """Each is wrong on other mail, and the candidate on a few less: as in every young mailbox."""
+    ours, theirs = MAILS[0:290:6], MAILS[1::6]
+    candidate = saying(GOOD, TRUTH | {one.key: _another(one.label) for one in ours})
+    current = saying(GOOD, TRUTH | {one.key: _another(one.label) for one in theirs})
+    verdict = judge(candidate, current, MAILS)
+    assert verdict.promote
+    assert verdict.figures["churn_else"] > 0.1
+    assert verdict.figures["churn_to_truth"] > verdict.figures["churn_from_truth"]
+    assert verdict.figures["right_change"][0] <= 0
+
+
 def test_verdicts_that_flip_to_the_truth_are_no_harm() -> None:
     """A person filed a third of the mail anew, and the candidate follows."""
     moved = {one.key: _another(one.label) for one in MAILS[0::3]}

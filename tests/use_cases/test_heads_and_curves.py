@@ -6,12 +6,16 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from daemon.errors import ModelError, NotFound
 from daemon.use_cases import application as application_module
+from daemon.use_cases.application import Application
+from daemon.use_cases.classify import classify
 from daemon.use_cases.cycle import run_cycle_once
 from daemon.use_cases.deep import is_deep_due
 from daemon.use_cases.explain import explain
+from daemon.use_cases.export import export_model
 from daemon.use_cases.learn import learn, train
 from daemon.use_cases.models import show_model
 from daemon.use_cases.split import Split
@@ -19,6 +23,14 @@ from daemon.use_cases.training_curves import curves_of, draw
 from tests.use_cases.apps import ACCOUNT, closing, filled_server, make_app, topical
 
 CLASSIC = {"epochs": 8, "patience": 2, "learning_rate": 0.01}
+
+
+def says_the_same(app: Application, directory: Path, mail: bytes) -> bool:
+    """Whether an exported model, loaded as its card says, gives inboxd's probabilities."""
+    tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
+    model = AutoModelForSequenceClassification.from_pretrained(directory, trust_remote_code=True)
+    said = dict(model.classify([mail], tokenizer)[0])
+    return said == pytest.approx(dict(classify(app, ACCOUNT, [("mail", mail)])[0].ranked), abs=0.02)
 
 
 def test_the_classic_head_learns_sorts_and_shows_its_curves(tmp_path: Path, encoder: Path) -> None:
@@ -43,6 +55,13 @@ def test_the_classic_head_learns_sorts_and_shows_its_curves(tmp_path: Path, enco
         root = ET.fromstring(draw(curves, details.report["curves"]["verdict"]))  # noqa: S314 - ours
         assert len(list(root.iter("{http://www.w3.org/2000/svg}polyline"))) == 2
         assert list((tmp_path / "state" / "tensorboard" / ACCOUNT).rglob("events.*"))
+        card = (Path(details.directory) / "README.md").read_text(encoding="utf-8")
+        assert "AdamW" in card
+        assert "dropout 0.1" in card
+        assert "Ridge" not in card
+        assert "ridge" not in card
+        exported = export_model(app, ACCOUNT, tmp_path / "exported")
+        assert says_the_same(app, Path(exported.directory), topical("Reisen", 51))
         server.append("INBOX", topical("Reisen", 50))
         report = run_cycle_once(app, ACCOUNT)
         assert report.sorted is not None
