@@ -10,7 +10,7 @@ order, each block of mails from the mails before it; for the gate, each fifth fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -174,9 +174,15 @@ class ClassicTrained:
         return past if newest is None else past[slice(len(past) - newest, None)]
 
     def model(
-        self, labels: LabelSet, tuned: Tuned, *, costs: Costs = NO_COSTS, **facts: Any
+        self,
+        labels: LabelSet,
+        tuned: Tuned,
+        *,
+        training: Mapping[str, Any],
+        costs: Costs = NO_COSTS,
+        **facts: Any,
     ) -> MailClassifier:
-        """The servable model; `facts` as in `MailClassifierConfig`."""
+        """The servable model; `facts` as in `trainer.fit.assemble`."""
         config = MailClassifierConfig(
             labels=labels.keys,
             label_names=labels.names,
@@ -184,6 +190,7 @@ class ClassicTrained:
             head=CLASSIC,
             dropout=self._settings.dropout,
             costs=costs.to_json(),
+            training={**training, "classic": asdict(self._settings)},
             calibration=asdict(tuned.calibration),
             thresholds={label: asdict(limit) for label, limit in tuned.thresholds.items()},
             **facts,
