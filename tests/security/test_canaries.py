@@ -22,6 +22,7 @@ from tests.e2e.test_daemon import Daemon
 from tests.support.canaries import Canaries, disguises
 from tests.support.command import Home
 from tests.support.dovecot import Dovecot, free_port
+from tests.support.fork_server import ForkServer
 from tests.support.mail_user import MailUser
 from tests.support.tiny_bert import tiny_bert_directory
 
@@ -89,17 +90,19 @@ class Told:
     """Everything that inboxd told: outputs by command, and what processes showed of themselves."""
 
     home: Home
+    forks: ForkServer
     outputs: list[tuple[str, str, str]] = field(default_factory=list)
     processes: list[bytes] = field(default_factory=list)
     codes: dict[str, int] = field(default_factory=dict)
 
     def run(self, *arguments: str, label: str = "", **variables: str) -> str:
         """Run a command at debug level; returns what it wrote to standard output."""
-        done = self.home.run("--log-level", "debug", *arguments, **variables)
+        command = ["--log-level", "debug", *arguments]
+        done = self.forks.start(command, self.home.environment(variables), self.home.root)
         name = label or " ".join(arguments)
-        self.outputs.append((name, done.stdout, done.stderr))
-        self.codes[name] = done.returncode
-        return done.stdout
+        self.codes[name] = max(done.wait(), self.codes.get(name, 0))
+        self.outputs.append((name, done.stdout.read_text(), done.stderr.read_text()))
+        return self.outputs[-1][1]
 
 
 def look_at_processes(pid: int) -> Iterator[bytes]:
@@ -121,11 +124,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         "INBOXD_MODEL__TARGET_PRECISION": "0.5",
         "INBOXD_MODEL__THREADS": "1",
     }
-    with Dovecot(users={CANARIES.words["login"]: PASSWORD}) as server:
+    with ForkServer(encoder) as forks, Dovecot(users={CANARIES.words["login"]: PASSWORD}) as server:
         home = Home(root, root / "cache", variables)
         home.configure(server.port, server.user, PASSWORD)
         person = MailUser(server.host, server.port, server.user, PASSWORD)
-        story = Told(home)
+        story = Told(home, forks)
         all_is_well(story, person)
         all_goes_wrong(story, person)
         person.close()
