@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_daemon import Daemon
+from tests.e2e.world import wait_until
 from tests.support.canaries import Canaries, disguises
 from tests.support.command import Home
 from tests.support.dovecot import Dovecot, free_port
@@ -167,18 +168,23 @@ def all_is_well(told: Told, person: MailUser) -> None:
 
 def all_goes_wrong(told: Told, person: MailUser) -> None:
     """Killed while it works, a corrupt model, a wrong password, a server that is down."""
-    process = told.home.start("--log-level", "debug", "run", INBOXD_LOGGING__FORMAT="json")
+    process = told.home.start("--log-level", "debug", "run")
     daemon = Daemon(process)
     try:
-        daemon.wait_for("cycle.done")
+        daemon.wait_for("service.started")
         told.processes += look_at_processes(process.pid)
-        person.append("INBOX", BROKEN + b"2")
-        person.append("INBOX", mail(FOLDER, 60))
-        daemon.wait_for("sort.round")
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    told.outputs.append(("daemon", "", daemon.log))
+    told.outputs.append(("process", "", daemon.log))
+    variables = told.home.environment({"INBOXD_LOGGING__FORMAT": "json"})
+    forked = told.forks.start(["--log-level", "debug", "run"], variables, told.home.root)
+    wait_until(lambda: "cycle.done" in forked.output(), forked.output)
+    person.append("INBOX", BROKEN + b"2")
+    person.append("INBOX", mail(FOLDER, 60))
+    wait_until(lambda: "sort.round" in forked.output(), forked.output)
+    forked.kill()
+    told.outputs.append(("daemon", "", forked.output()))
     for path in told.home.state_dir.glob("models/*/*/model.safetensors"):
         path.write_bytes(path.read_bytes()[:-1] + b"!")
     person.append("INBOX", mail(FOLDER, 70))
@@ -229,6 +235,7 @@ def test_no_file_of_the_state_directory_holds_any_of_it(told: Told) -> None:
 def test_no_process_shows_a_password(told: Told) -> None:
     """Arguments and environment of the daemon and its children, which others may see."""
     assert len(told.processes) >= 2
+    assert b"inboxd" in told.processes[0]
     assert [CANARIES.found_in(each) for each in told.processes] == [set()] * len(told.processes)
 
 
