@@ -9,7 +9,7 @@ from daemon.use_cases.learn import learn
 from tests.support.fake_mailbox import FakeServer
 from tests.use_cases.apps import ACCOUNT, closing, make_app, topical
 
-NAMES = {"../../ausbruch": "Reisen", "/tmp/ausbruch": "Rechnungen", "..": "Verein"}  # noqa: S108
+NAMES = {"../../ausbruch": "Reisen", "/tmp/ausbruch": "Rechnungen", "..": "Verein"}
 
 
 def test_folder_names_that_look_like_paths_stay_names(tmp_path: Path, encoder: Path) -> None:
@@ -30,5 +30,5 @@ def test_folder_names_that_look_like_paths_stay_names(tmp_path: Path, encoder: P
     assert any(path.name == "model.safetensors" for path in written)
     assert [path for path in written if not path.is_relative_to(state)] == []
     assert [path for path in tmp_path.rglob("*") if "ausbruch" in path.name] == []
-    assert not Path("/tmp/ausbruch").exists()  # noqa: S108 - the name that was offered
+    assert not Path("/tmp/ausbruch").exists()
     assert {path.name for path in (state / "models").iterdir()} == {ACCOUNT}
