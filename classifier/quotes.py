@@ -31,7 +31,7 @@ _VERB = re.compile(
 )
 _OPENING = re.compile(r"(?:on|am|in article|in message|in <|le|el|il|op)\b|in <|quoting\b")
 _MAX_ATTRIBUTION = 160
-_MESSAGE_ID_LINE = re.compile(r"(?:news:|<)?\S{1,120}@\S{1,120}$|<\S{1,120}$|(?:\.\.\.|…)$")
+_MESSAGE_ID_LINE = re.compile(r"\A(?:(?:news:|<)?[^\s@]{1,120}@\S{1,120}|<\S{1,120}|\.\.\.|…)$")
 
 _HISTORY = frozenset(
     {

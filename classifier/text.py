@@ -57,7 +57,7 @@ _INVISIBLE = re.compile(
     "\ufeff\uffa0\ufff9-\ufffc\U000e0000-\U000e0fff]"
 )
 _NEWLINES = re.compile("\r\n?|\u0085|\u2028|\u2029")
-_URL = re.compile(r"\b(?:https?|ftp)://(?:www\.)?([^\s/<>\"'?#]+)[^\s<>\"']*", re.IGNORECASE)
+_URL = re.compile(r"\b(?:https?|ftp)://(?:www\.)?([^\s/<>\"'?#]++)[^\s<>\"']*+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ _KNOWN_LICENCES = {
 }
 _TAGS = {RIDGE: "ridge-regression", CLASSIC: "frozen-encoder"}
 USE = "## Use"
+_USE_SECTION = re.compile(rf"^{USE}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_HUB_NAME = re.compile(r"\A[\w.-]+/[\w.-]+")
 _PLAIN_FRONT = "---\nlibrary_name: transformers\npipeline_tag: text-classification\n---"
 
 
@@ -47,7 +49,7 @@ def _base_model(encoder: Mapping[str, Any]) -> str | None:
     source = str(encoder.get("source", ""))
     if source == "bundled":
         return BUNDLED
-    return source if re.fullmatch(r"[\w.-]+/[\w.-]+", source) else None
+    return source if _HUB_NAME.fullmatch(source) else None
 
 
 def _result(report: FitReport, evaluation: Report | None) -> dict[str, Any]:
@@ -174,7 +176,7 @@ def with_use(card: str, use: str) -> str:
     versions have no such section, and no YAML block either."""
     if not card.startswith("---\n"):
         card = f"{_PLAIN_FRONT}\n\n{card}"
-    found = re.search(rf"^{USE}\n.*?(?=^## |\Z)", card, re.MULTILINE | re.DOTALL)
+    found = _USE_SECTION.search(card)
     if found is None:
         return f"{card.rstrip()}\n\n{use}\n"
     return f"{card[: found.start()]}{use}\n\n{card[found.end() :]}".rstrip() + "\n"

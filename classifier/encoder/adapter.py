@@ -30,7 +30,7 @@ from classifier.encoder.encode import Encoder
 from classifier.manifest import ArtifactBroken, checked_contents, read_manifest, write_directory
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-_KEY = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
+_KEY = re.compile(r"\A(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 
 
 class AdapterMismatch(Exception):

@@ -10,7 +10,7 @@ from tests.fuzz.mails import ODD
 from tests.fuzz.pipeline import read
 
 SEED = 20260301
-INPUTS = 2_000
+INPUTS = 1_000
 ODD_MESSAGES = tuple(content for content, _ in ODD.values())
 
 

@@ -19,7 +19,7 @@ from daemon.errors import (
 from daemon.mailbox.bounds import MAX_LINE_BYTES, ReplyLimits
 from daemon.mailbox.connection import ConnectionSettings
 from daemon.mailbox.folders import MAX_NAME
-from daemon.mailbox.imap import ImapMailbox
+from daemon.mailbox.imap import FETCH_BYTES, MAX_HEADER_BYTES, ImapMailbox
 from tests.support.scripted_server import HANG_UP, SILENCE, Flood, Reply, ScriptedServer
 
 MEGABYTE = 1024 * 1024
@@ -302,6 +302,26 @@ def test_uidplus_that_is_announced_but_not_there_changes_nothing() -> None:
         with pytest.raises(CommandRefused):
             MOVE(mailbox)
         assert not {"UID STORE", "UID EXPUNGE", "EXPUNGE"} & set(server.commands())
+
+
+@pytest.mark.parametrize(("kilobytes", "at_once"), [(64, 50), (1_024, 12), (10_000, 1)])
+def test_one_fetch_asks_for_no_more_than_fits_into_memory(kilobytes: int, at_once: int) -> None:
+    """Fifty messages, or 16 MB of headers and bodies, whichever is less."""
+    with ScriptedServer({"UID FETCH": "{tag} OK"}) as server:
+        mailbox = ImapMailbox.connect(account(server, 5.0))
+        assert list(mailbox.fetch("INBOX", 7, range(1, 61), kilobytes * 1024)) == []
+        mailbox.close()
+        asked = [line.split()[2] for line in server.received if line.startswith("UID FETCH")]
+    sizes = [_count(uids) for uids in asked]
+    assert sum(sizes) == 60
+    assert max(sizes) == at_once
+    assert at_once == 1 or at_once * (MAX_HEADER_BYTES + kilobytes * 1024) <= FETCH_BYTES
+
+
+def _count(uids: str) -> int:
+    """Messages in "1:50", "1,2,3" or "7"."""
+    ranges = [part.split(":") for part in uids.split(",")]
+    return sum(int(each[-1]) - int(each[0]) + 1 for each in ranges)
 
 
 def test_limits_leave_room_for_honest_mailboxes() -> None:

@@ -19,9 +19,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_daemon import Daemon
+from tests.e2e.world import wait_until
 from tests.support.canaries import Canaries, disguises
 from tests.support.command import Home
 from tests.support.dovecot import Dovecot, free_port
+from tests.support.fork_server import ForkServer
 from tests.support.mail_user import MailUser
 from tests.support.tiny_bert import tiny_bert_directory
 
@@ -89,17 +91,19 @@ class Told:
     """Everything that inboxd told: outputs by command, and what processes showed of themselves."""
 
     home: Home
+    forks: ForkServer
     outputs: list[tuple[str, str, str]] = field(default_factory=list)
     processes: list[bytes] = field(default_factory=list)
     codes: dict[str, int] = field(default_factory=dict)
 
     def run(self, *arguments: str, label: str = "", **variables: str) -> str:
         """Run a command at debug level; returns what it wrote to standard output."""
-        done = self.home.run("--log-level", "debug", *arguments, **variables)
+        command = ["--log-level", "debug", *arguments]
+        done = self.forks.start(command, self.home.environment(variables), self.home.root)
         name = label or " ".join(arguments)
-        self.outputs.append((name, done.stdout, done.stderr))
-        self.codes[name] = done.returncode
-        return done.stdout
+        self.codes[name] = max(done.wait(), self.codes.get(name, 0))
+        self.outputs.append((name, done.stdout.read_text(), done.stderr.read_text()))
+        return self.outputs[-1][1]
 
 
 def look_at_processes(pid: int) -> Iterator[bytes]:
@@ -121,11 +125,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         "INBOXD_MODEL__TARGET_PRECISION": "0.5",
         "INBOXD_MODEL__THREADS": "1",
     }
-    with Dovecot(users={CANARIES.words["login"]: PASSWORD}) as server:
+    with ForkServer(encoder) as forks, Dovecot(users={CANARIES.words["login"]: PASSWORD}) as server:
         home = Home(root, root / "cache", variables)
         home.configure(server.port, server.user, PASSWORD)
         person = MailUser(server.host, server.port, server.user, PASSWORD)
-        story = Told(home)
+        story = Told(home, forks)
         all_is_well(story, person)
         all_goes_wrong(story, person)
         person.close()
@@ -164,18 +168,23 @@ def all_is_well(told: Told, person: MailUser) -> None:
 
 def all_goes_wrong(told: Told, person: MailUser) -> None:
     """Killed while it works, a corrupt model, a wrong password, a server that is down."""
-    process = told.home.start("--log-level", "debug", "run", INBOXD_LOGGING__FORMAT="json")
+    process = told.home.start("--log-level", "debug", "run")
     daemon = Daemon(process)
     try:
-        daemon.wait_for("cycle.done")
+        daemon.wait_for("service.started")
         told.processes += look_at_processes(process.pid)
-        person.append("INBOX", BROKEN + b"2")
-        person.append("INBOX", mail(FOLDER, 60))
-        daemon.wait_for("sort.round")
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    told.outputs.append(("daemon", "", daemon.log))
+    told.outputs.append(("process", "", daemon.log))
+    variables = told.home.environment({"INBOXD_LOGGING__FORMAT": "json"})
+    forked = told.forks.start(["--log-level", "debug", "run"], variables, told.home.root)
+    wait_until(lambda: "cycle.done" in forked.output(), forked.output)
+    person.append("INBOX", BROKEN + b"2")
+    person.append("INBOX", mail(FOLDER, 60))
+    wait_until(lambda: "sort.round" in forked.output(), forked.output)
+    forked.kill()
+    told.outputs.append(("daemon", "", forked.output()))
     for path in told.home.state_dir.glob("models/*/*/model.safetensors"):
         path.write_bytes(path.read_bytes()[:-1] + b"!")
     person.append("INBOX", mail(FOLDER, 70))
@@ -226,6 +235,7 @@ def test_no_file_of_the_state_directory_holds_any_of_it(told: Told) -> None:
 def test_no_process_shows_a_password(told: Told) -> None:
     """Arguments and environment of the daemon and its children, which others may see."""
     assert len(told.processes) >= 2
+    assert b"inboxd" in told.processes[0]
     assert [CANARIES.found_in(each) for each in told.processes] == [set()] * len(told.processes)
 
 

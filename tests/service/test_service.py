@@ -15,6 +15,8 @@ import pytest
 
 from daemon.config.settings import AccountSettings
 from daemon.errors import CommandRefused, InboxdError, LoginRefused, StateError
+from daemon.mailbox.connection import ConnectionSettings
+from daemon.mailbox.imap import ImapMailbox
 from daemon.mailbox.port import Mailbox
 from daemon.service import Service
 from daemon.use_cases import cycle
@@ -22,8 +24,9 @@ from daemon.use_cases.application import Application
 from daemon.use_cases.learn import learn
 from daemon.use_cases.pause import set_paused
 from daemon.use_cases.status import status
-from daemon.worker import BackOff, Task, Tasks
-from tests.support.fake_mailbox import FakeServer
+from daemon.worker import AccountWorker, BackOff, Task, Tasks
+from tests.support.fake_mailbox import FakeMailbox, FakeServer
+from tests.support.scripted_server import Flood, ScriptedServer
 from tests.use_cases.apps import (
     ACCOUNT,
     closing,
@@ -217,6 +220,65 @@ def test_a_bug_in_one_account_does_not_stop_the_other(
         assert all(thread.is_alive() for thread in service._threads)
 
 
+def test_a_bug_in_the_watcher_does_not_end_the_watching(
+    app: Application, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever waiting raises, the watcher takes it up again; the worker does not notice."""
+    monkeypatch.setattr("daemon.worker.FIRST_BACK_OFF", 0.01)
+    wait, failures = FakeMailbox.wait, [ZeroDivisionError(), ValueError(), KeyError()]
+
+    def faulty(self: FakeMailbox, folder: str, seconds: float, stopped: Callable[[], bool]) -> bool:
+        if failures:
+            raise failures.pop()
+        return wait(self, folder, seconds, stopped)
+
+    monkeypatch.setattr(FakeMailbox, "wait", faulty)
+    with running(app):
+        eventually(lambda: not failures, "all failures met")
+        server.append("INBOX", topical("Reisen", 60))
+        eventually(lambda: len(server.uids("Reisen")) == 13, "sorted, a day before the next poll")
+        assert status(app).accounts[0].state != "failing"
+
+
+class Impatient(threading.Event):
+    """A stop that notes the pauses instead of making them, and comes with the fifth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Return at once."""
+        self.pauses.append(timeout or 0.0)
+        if len(self.pauses) == 5:
+            self.set()
+        return self.is_set()
+
+
+def test_a_hostile_server_is_asked_less_and_less(tmp_path: Path, encoder: Path) -> None:
+    """An answer without end each time: the connection is closed, the pauses grow, and
+    `status` names the kind of trouble, not the server's words."""
+    flood = {"LIST": Flood('* LIST () "/" "secret', "x"), "STATUS": Flood("* secret ", "x")}
+    with ScriptedServer(flood) as hostile:
+        settings = ConnectionSettings(hostile.host, hostile.port, "none", "max", "x", 5.0)
+        connect = ImapMailbox.connect
+        with closing(
+            make_app(
+                tmp_path / "state",
+                encoder,
+                {ACCOUNT: FakeServer()},
+                connect=lambda _name, _account: connect(settings),
+            )
+        ) as app:
+            stop = Impatient()
+            AccountWorker(app, ACCOUNT, stop, lambda _name: None).run()
+            [account] = status(app).accounts
+    assert stop.pauses == [2.0, 4.0, 8.0, 16.0, 32.0]
+    assert hostile.commands().count("CAPABILITY") >= 5
+    assert account.state == "failing"
+    assert "secret" not in str(account)
+
+
 def test_a_broken_connection_is_made_anew(app: Application, server: FakeServer) -> None:
     """The pass fails, the worker connects again, and the mail is sorted."""
     with running(app):
@@ -355,7 +417,8 @@ import sys
 from pathlib import Path
 from daemon.logs import configure_logging
 from daemon.service import run_daemon
-from tests.support.fake_mailbox import FakeServer
+from tests.support.fake_mailbox import FakeMailbox, FakeServer
+from tests.support.scripted_server import Flood, ScriptedServer
 from tests.use_cases.apps import make_app
 configure_logging("warning", "json")
 state, encoder = Path(sys.argv[1]), Path(sys.argv[2])

@@ -29,6 +29,8 @@ from typing import Any, Self, TextIO
 
 CHECKOUT = Path(__file__).parents[2]
 POLL_SECONDS = 0.01
+POISON = "POISON"
+"""Variable of a run: a mail that holds this text kills the process that parses it."""
 
 
 @dataclass
@@ -110,6 +112,8 @@ class ForkServer:
         """Run the command in directory `at`; its output goes into files there."""
         self._started += 1
         stdout, stderr = at / f"{self._started}.stdout", at / f"{self._started}.stderr"
+        stdout.touch()  # there to be read before the process has got so far
+        stderr.touch()
         answer = self.ask(
             arguments=list(arguments),
             environment=dict(environment),
@@ -199,6 +203,20 @@ def _fork(request: dict[str, Any]) -> int:
         os._exit(code)
 
 
+def _be_killed_by(poison: bytes) -> None:
+    """Whoever parses a mail with these bytes is gone, as by a fault in a library in C."""
+    from daemon.sorting import sort  # noqa: PLC0415 - imported long ago
+
+    parse = sort.parse
+
+    def fatal(content: bytes) -> Any:
+        if poison in content:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return parse(content)
+
+    sort.parse = fatal  # type: ignore[assignment]  # the module's own view of it
+
+
 def _run(request: dict[str, Any]) -> int:
     os.setsid()
     os.chdir(request["directory"])
@@ -213,6 +231,8 @@ def _run(request: dict[str, Any]) -> int:
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.argv = ["inboxd", *request["arguments"]]
+    if poison := os.environ.get(POISON):
+        _be_killed_by(poison.encode())
     from daemon.cli.main import main  # noqa: PLC0415 - imported long ago
 
     try:
