@@ -11,7 +11,7 @@ servers, a lost or negative reply to MOVE says nothing about whether the message
 
 Without MOVE the mail is copied, the copy is verified, and exactly that UID is expunged.
 Without UIDPLUS nothing is moved at all. An original goes only when what lies in the target is
-surely its copy (`_is_proven`): a message too many is a nuisance, one too few is a loss.
+surely its copy (`proof`): a message too many is a nuisance, one too few is a loss.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import structlog
 
 from daemon.errors import CapabilityMissing, CommandRefused, FolderChanged, FolderMissing
 from daemon.mailbox.port import FolderSnapshot, FolderStatus, Mailbox, MessageIdentity
+from daemon.sorting.proof import assign, count_off, find_newcomers, find_proven
 from daemon.sorting.renumber import follow
 from daemon.store import Store, UnitOfWork
 from daemon.store.tables import (
@@ -219,33 +220,21 @@ def _copy_and_expunge(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> 
     """
     first = batch[0]
     source, target = first.source_folder.name, first.target_folder.name
-    earlier = _newcomers(store, mailbox, batch, _snapshot(mailbox, first.target_folder))
-    there = _proven(store, batch, _assigned(batch, earlier, {}), {})
+    earlier = find_newcomers(store, mailbox, batch, _snapshot(mailbox, first.target_folder))
+    there = find_proven(store, batch, assign(batch, earlier, {}), {})
     missing = [move for move in batch if move.id not in there]
     copied: Mapping[int, int] = {}
     if missing:
         uids = [move.source_uid for move in missing]
         copied = mailbox.copy(source, first.source_uid_validity, uids, target)
-    newcomers = _newcomers(store, mailbox, batch, _snapshot(mailbox, first.target_folder))
+    newcomers = find_newcomers(store, mailbox, batch, _snapshot(mailbox, first.target_folder))
     if missing and not copied:
         seen = {identity.uid for identity in earlier}
-        copied = _counted(missing, [i for i in newcomers if i.uid not in seen])
-    proven = _proven(store, batch, _assigned(batch, newcomers, copied), copied)
+        copied = count_off(missing, [i for i in newcomers if i.uid not in seen])
+    proven = find_proven(store, batch, assign(batch, newcomers, copied), copied)
     verified = [move.source_uid for move in batch if move.id in proven]
     if verified:
         mailbox.expunge(source, first.source_uid_validity, verified)
-    return copied
-
-
-def _counted(sent: Sequence[Move], new: Sequence[MessageIdentity]) -> Mapping[int, int]:
-    """In place of COPYUID, after an OK without it: source to target UID where exactly as many
-    equal messages are new in the target as were sent."""
-    copied: dict[int, int] = {}
-    for move in sent:
-        equal = [i for i in new if _is_same(move, i)]
-        alike = [other for other in sent if any(_is_same(other, i) for i in equal)]
-        if equal and len(equal) == len(alike):
-            copied[move.source_uid] = equal[alike.index(move)].uid
     return copied
 
 
@@ -326,9 +315,9 @@ def _settle(
     sent: _Sent,
 ) -> MoveReport:
     remaining = _still_in_source(view.source, batch)
-    arrived = _assigned(batch, _newcomers(store, mailbox, batch, view.target), sent.copied)
+    arrived = assign(batch, find_newcomers(store, mailbox, batch, view.target), sent.copied)
     doubled = _doubled(mailbox, [m for m in batch if m.id in arrived])
-    proven = _proven(store, doubled, arrived, sent.copied)
+    proven = find_proven(store, doubled, arrived, sent.copied)
     if proven:
         _finish(mailbox, [move for move in doubled if move.id in proven])
     # An equal mail that reached the target by another way says nothing about this one.
@@ -387,82 +376,6 @@ def _still_in_source(snapshot: FolderSnapshot | None, batch: Sequence[Move]) -> 
     if snapshot is None or snapshot.uid_validity != batch[0].source_uid_validity:
         return set()
     return {m.source_uid for m in batch} & set(snapshot.uids)
-
-
-def _newcomers(
-    store: Store, mailbox: Mailbox, batch: Sequence[Move], snapshot: FolderSnapshot | None
-) -> list[MessageIdentity]:
-    """What is new in the target folder since the moves of the batch were planned.
-
-    Without what is already known as another message's: a twin must not be taken for the mail
-    that is still on its way.
-    """
-    first = batch[0]
-    if snapshot is None or snapshot.uid_validity != first.target_uid_validity:
-        return []
-    oldest = min(move.target_uid_next for move in batch)
-    with store.read() as work:
-        known = set.union(
-            *work.placements.known_uids(first.target_folder_id, snapshot.uid_validity, oldest)
-        )
-    new = [uid for uid in snapshot.uids if uid >= oldest and uid not in known]
-    return mailbox.identify(first.target_folder.name, snapshot.uid_validity, new)
-
-
-def _assigned(
-    batch: Sequence[Move], newcomers: Sequence[MessageIdentity], copied: Mapping[int, int]
-) -> Mapping[int, MessageIdentity]:
-    """Which moves of the batch have arrived: move id → identity in the target folder.
-
-    Each newcomer is given to one move only. Of twins that are both new, the UID that the server
-    named in COPYUID decides, then INTERNALDATE, which MOVE and COPY keep.
-    """
-    found: dict[int, MessageIdentity] = {}
-    free = list(newcomers)
-    for move in batch:
-        named, date = copied.get(move.source_uid), move.message.internal_date
-        match = min(
-            (i for i in free if _is_same(move, i)),
-            key=lambda i: (i.uid != named, i.internal_date != date, i.uid),
-            default=None,
-        )
-        if match is not None:
-            free.remove(match)
-            found[move.id] = match
-    return found
-
-
-def _proven(
-    store: Store,
-    batch: Sequence[Move],
-    arrived: Mapping[int, MessageIdentity],
-    copied: Mapping[int, int],
-) -> set[int]:
-    """Ids of the moves whose message surely is what arrived, so that the original may go."""
-    found = [move for move in batch if move.id in arrived]
-    with store.read() as work:
-        return {move.id for move in found if _is_proven(work, move, arrived[move.id], copied)}
-
-
-def _is_proven(
-    work: UnitOfWork, move: Move, identity: MessageIdentity, copied: Mapping[int, int]
-) -> bool:
-    """Whether the server named this very UID in COPYUID, or nothing else can have come there:
-    the same identity, the same INTERNALDATE (RFC 3501, 6.4.7: COPY keeps it), and no twin."""
-    if copied.get(move.source_uid) == identity.uid:
-        return True
-    if identity.internal_date != move.message.internal_date:
-        return False
-    return not work.placements.has_twin(move)
-
-
-def _is_same(move: Move, identity: MessageIdentity) -> bool:
-    message = move.message
-    if identity.uid < move.target_uid_next:
-        return False
-    if message.server_id is not None and identity.server_id is not None:
-        return message.server_id == identity.server_id
-    return message.fingerprint == identity.fingerprint
 
 
 def _record(
