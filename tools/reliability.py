@@ -1,6 +1,7 @@
 """Run the heavy tests of reliability and write what came of them into docs/reliability.md.
 
     python tools/reliability.py run           # tests/faults in full, then the page
+    python tools/reliability.py run --keep -k killed   # a part, beside what ran before
     python tools/reliability.py write         # only the page, from the results that lie there
 
 The rows come from result files, one JSON object per line, in .cache/reliability/*.jsonl. Every
@@ -110,11 +111,15 @@ def write() -> None:
     print(f"{PAGE.relative_to(ROOT)}: {len(rows)} rows")
 
 
-def run(arguments: Sequence[str]) -> int:
-    """tests/faults in full; returns pytest's exit code."""
+def run(arguments: Sequence[str], *, keep: bool) -> int:
+    """tests/faults in full, or what pytest's `arguments` leave of it; returns pytest's exit code.
+
+    With `keep` the results are added to those of earlier parts.
+    """
     RESULTS.mkdir(parents=True, exist_ok=True)
     results = RESULTS / "faults.jsonl"
-    results.unlink(missing_ok=True)
+    if not keep:
+        results.unlink(missing_ok=True)
     environment = {
         **os.environ,
         "INBOXD_RELIABILITY": "1",
@@ -128,8 +133,9 @@ def main() -> int:
     """See the module's docstring; exit code 1 when something failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("command", choices=("run", "write"))
+    parser.add_argument("--keep", action="store_true", help="add to the results of earlier parts")
     chosen, rest = parser.parse_known_args()
-    code = run(rest) if chosen.command == "run" else 0
+    code = run(rest, keep=chosen.keep) if chosen.command == "run" else 0
     write()
     return code
 

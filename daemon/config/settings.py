@@ -296,7 +296,7 @@ class ClassicHeadSettings(Section):
     learning_rate: Number = Field(0.001, gt=0, le=1.0)
     """The size of a step, reached after the warm-up."""
 
-    weight_decay: Number = Field(0.01, ge=0, le=10.0)
+    weight_decay: Number = Field(0.01, ge=0, le=1.0)
     """How strongly weights are pulled to zero; more helps against overfitting."""
 
     dropout: Number = Field(0.1, ge=0, le=0.9)
@@ -329,7 +329,7 @@ class DeepTuningSettings(Section):
     learning_rate: Number = Field(0.0005, gt=0, le=1.0)
     """The size of a step, reached after the warm-up."""
 
-    weight_decay: Number = Field(0.01, ge=0, le=10.0)
+    weight_decay: Number = Field(0.01, ge=0, le=1.0)
     """How strongly the change is pulled to zero; more helps against overfitting."""
 
     warm_up: Number = Field(0.1, ge=0, le=0.9)

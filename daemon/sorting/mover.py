@@ -11,12 +11,12 @@ servers, a lost or negative reply to MOVE says nothing about whether the message
 
 Without MOVE the mail is copied, the copy is verified, and exactly that UID is expunged.
 Without UIDPLUS nothing is moved at all. An original goes only when what lies in the target is
-surely its copy (`_is_proven`): a message too many is a nuisance, one too few is a loss.
+surely its copy (`proof`): a message too many is a nuisance, one too few is a loss.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -24,7 +24,9 @@ from itertools import groupby
 import structlog
 
 from daemon.errors import CapabilityMissing, CommandRefused, FolderChanged, FolderMissing
-from daemon.mailbox.port import FolderStatus, Mailbox, MessageIdentity
+from daemon.mailbox.port import FolderSnapshot, FolderStatus, Mailbox, MessageIdentity
+from daemon.sorting.proof import assign, count_off, find_newcomers, find_proven
+from daemon.sorting.renumber import follow
 from daemon.store import Store, UnitOfWork
 from daemon.store.tables import (
     Account,
@@ -148,7 +150,7 @@ def execute(store: Store, mailbox: Mailbox, account_name: str, clock: Clock) -> 
     report = MoveReport.empty()
     for batch in _planned(store, account_name):
         sent = _send(store, mailbox, batch)
-        report.add(settle(store, mailbox, batch, clock(), sent))
+        report.add(settle(store, mailbox, account_name, batch, clock(), sent))
     return report
 
 
@@ -157,13 +159,15 @@ def reconcile(store: Store, mailbox: Mailbox, account_name: str, clock: Clock) -
     report = MoveReport.empty()
     for batch in _planned(store, account_name):
         log.info("moves.reconcile", account=account_name, moves=len(batch))
-        report.add(settle(store, mailbox, batch, clock(), _Sent()))
+        report.add(settle(store, mailbox, account_name, batch, clock(), _Sent()))
     return report
 
 
-def _planned(store: Store, account_name: str) -> list[list[Move]]:
-    """Unsettled moves in batches: from one folder to one folder, under one pair of
-    UIDVALIDITYs."""
+def _planned(
+    store: Store, account_name: str, ids: Container[int] | None = None
+) -> list[list[Move]]:
+    """Unsettled moves (of those `ids`) in batches: from one folder to one folder, under one
+    pair of UIDVALIDITYs."""
     with store.read() as work:
         account = work.accounts.get(account_name)
         moves = work.moves.planned(account) if account is not None else []
@@ -176,7 +180,8 @@ def _planned(store: Store, account_name: str) -> list[list[Move]]:
             move.target_uid_validity,
         )
 
-    return [list(group) for _, group in groupby(sorted(moves, key=pair), key=pair)]
+    wanted = [move for move in moves if ids is None or move.id in ids]
+    return [list(group) for _, group in groupby(sorted(wanted, key=pair), key=pair)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +204,11 @@ def _send(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> _Sent:
         if mailbox.capabilities.move:
             return _Sent(copied=mailbox.move(source, first.source_uid_validity, uids, target))
         return _Sent(copied=_copy_and_expunge(store, mailbox, batch))
-    except (CommandRefused, FolderMissing, FolderChanged) as error:
+    except FolderChanged as error:
+        # Decided anew, under the numbers that are in force now.
+        log.warning("moves.renumbered", moves=len(batch), error=str(error))
+        return _Sent()
+    except (CommandRefused, FolderMissing) as error:
         log.warning("moves.refused", moves=len(batch), error=str(error))
         return _Sent(str(error))
 
@@ -211,47 +220,104 @@ def _copy_and_expunge(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> 
     """
     first = batch[0]
     source, target = first.source_folder.name, first.target_folder.name
-    earlier = _newcomers(store, mailbox, batch)
-    there = _proven(store, batch, _assigned(batch, earlier, {}), {})
+    earlier = find_newcomers(store, mailbox, batch, _snapshot(mailbox, first.target_folder))
+    there = find_proven(store, batch, assign(batch, earlier, {}), {})
     missing = [move for move in batch if move.id not in there]
     copied: Mapping[int, int] = {}
     if missing:
         uids = [move.source_uid for move in missing]
         copied = mailbox.copy(source, first.source_uid_validity, uids, target)
-    newcomers = _newcomers(store, mailbox, batch)
+    newcomers = find_newcomers(store, mailbox, batch, _snapshot(mailbox, first.target_folder))
     if missing and not copied:
         seen = {identity.uid for identity in earlier}
-        copied = _counted(missing, [i for i in newcomers if i.uid not in seen])
-    proven = _proven(store, batch, _assigned(batch, newcomers, copied), copied)
+        copied = count_off(missing, [i for i in newcomers if i.uid not in seen])
+    proven = find_proven(store, batch, assign(batch, newcomers, copied), copied)
     verified = [move.source_uid for move in batch if move.id in proven]
     if verified:
         mailbox.expunge(source, first.source_uid_validity, verified)
     return copied
 
 
-def _counted(sent: Sequence[Move], new: Sequence[MessageIdentity]) -> Mapping[int, int]:
-    """In place of COPYUID, after an OK without it: source to target UID where exactly as many
-    equal messages are new in the target as were sent."""
-    copied: dict[int, int] = {}
-    for move in sent:
-        equal = [i for i in new if _is_same(move, i)]
-        alike = [other for other in sent if any(_is_same(other, i) for i in equal)]
-        if equal and len(equal) == len(alike):
-            copied[move.source_uid] = equal[alike.index(move)].uid
-    return copied
-
-
 def settle(
-    store: Store, mailbox: Mailbox, batch: Sequence[Move], now: datetime, sent: _Sent
+    store: Store,
+    mailbox: Mailbox,
+    account_name: str,
+    batch: Sequence[Move],
+    now: datetime,
+    sent: _Sent,
 ) -> MoveReport:
     """Look where each message of one batch is, and record it.
 
-    The looking is done before the write transaction begins.
+    The looking is done before the write transaction begins. Where a folder was renumbered since
+    the batch was planned, the numbers of the plans are renewed first.
     """
-    remaining = _still_in_source(mailbox, batch)
-    arrived = _assigned(batch, _newcomers(store, mailbox, batch), sent.copied)
+    view = _look(mailbox, batch)
+    if not _follow(store, mailbox, account_name, batch, view, now):
+        return _settle(store, mailbox, batch, view, now, sent)
+    ids = {move.id for move in batch}
+    report = MoveReport.empty()
+    for part in _planned(store, account_name, ids):
+        # COPYUID spoke of the old numbers.
+        answer = _Sent(sent.refusal)
+        report.add(_settle(store, mailbox, part, _look(mailbox, part), now, answer))
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What lies in source and target of a batch; None for a folder that is not there."""
+
+    source: FolderSnapshot | None
+    target: FolderSnapshot | None
+
+
+def _look(mailbox: Mailbox, batch: Sequence[Move]) -> _View:
+    first = batch[0]
+    return _View(_snapshot(mailbox, first.source_folder), _snapshot(mailbox, first.target_folder))
+
+
+def _snapshot(mailbox: Mailbox, folder: Folder) -> FolderSnapshot | None:
+    try:
+        return mailbox.snapshot(folder.name)
+    except FolderMissing:
+        return None
+
+
+def _follow(
+    store: Store,
+    mailbox: Mailbox,
+    account_name: str,
+    batch: Sequence[Move],
+    view: _View,
+    now: datetime,
+) -> bool:
+    """Whether source or target has new numbers, which then are known."""
+    first = batch[0]
+    renumbered = [
+        (folder, snapshot)
+        for folder, uid_validity, snapshot in (
+            (first.source_folder, first.source_uid_validity, view.source),
+            (first.target_folder, first.target_uid_validity, view.target),
+        )
+        if snapshot is not None and snapshot.uid_validity != uid_validity
+    ]
+    for folder, snapshot in renumbered:
+        follow(store, mailbox, account_name, folder, snapshot, now)
+    return bool(renumbered)
+
+
+def _settle(
+    store: Store,
+    mailbox: Mailbox,
+    batch: Sequence[Move],
+    view: _View,
+    now: datetime,
+    sent: _Sent,
+) -> MoveReport:
+    remaining = _still_in_source(view.source, batch)
+    arrived = assign(batch, find_newcomers(store, mailbox, batch, view.target), sent.copied)
     doubled = _doubled(mailbox, [m for m in batch if m.id in arrived])
-    proven = _proven(store, doubled, arrived, sent.copied)
+    proven = find_proven(store, doubled, arrived, sent.copied)
     if proven:
         _finish(mailbox, [move for move in doubled if move.id in proven])
     # An equal mail that reached the target by another way says nothing about this one.
@@ -305,94 +371,11 @@ def _finish(mailbox: Mailbox, doubled: Sequence[Move]) -> None:
         log.warning("moves.left_in_both_folders", moves=len(doubled), error=str(error))
 
 
-def _still_in_source(mailbox: Mailbox, batch: Sequence[Move]) -> set[int]:
+def _still_in_source(snapshot: FolderSnapshot | None, batch: Sequence[Move]) -> set[int]:
     """UIDs of the batch that still lie in the source folder."""
-    first = batch[0]
-    try:
-        snapshot = mailbox.snapshot(first.source_folder.name)
-    except FolderMissing:
-        return set()
-    if snapshot.uid_validity != first.source_uid_validity:
+    if snapshot is None or snapshot.uid_validity != batch[0].source_uid_validity:
         return set()
     return {m.source_uid for m in batch} & set(snapshot.uids)
-
-
-def _newcomers(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> list[MessageIdentity]:
-    """What is new in the target folder since the moves of the batch were planned.
-
-    Without what is already known as another message's: a twin must not be taken for the mail
-    that is still on its way.
-    """
-    first = batch[0]
-    try:
-        snapshot = mailbox.snapshot(first.target_folder.name)
-    except FolderMissing:
-        return []
-    if snapshot.uid_validity != first.target_uid_validity:
-        return []
-    oldest = min(move.target_uid_next for move in batch)
-    with store.read() as work:
-        known = set.union(
-            *work.placements.known_uids(first.target_folder_id, snapshot.uid_validity, oldest)
-        )
-    new = [uid for uid in snapshot.uids if uid >= oldest and uid not in known]
-    return mailbox.identify(first.target_folder.name, snapshot.uid_validity, new)
-
-
-def _assigned(
-    batch: Sequence[Move], newcomers: Sequence[MessageIdentity], copied: Mapping[int, int]
-) -> Mapping[int, MessageIdentity]:
-    """Which moves of the batch have arrived: move id → identity in the target folder.
-
-    Each newcomer is given to one move only. Of twins that are both new, the UID that the server
-    named in COPYUID decides, then INTERNALDATE, which MOVE and COPY keep.
-    """
-    found: dict[int, MessageIdentity] = {}
-    free = list(newcomers)
-    for move in batch:
-        named, date = copied.get(move.source_uid), move.message.internal_date
-        match = min(
-            (i for i in free if _is_same(move, i)),
-            key=lambda i: (i.uid != named, i.internal_date != date, i.uid),
-            default=None,
-        )
-        if match is not None:
-            free.remove(match)
-            found[move.id] = match
-    return found
-
-
-def _proven(
-    store: Store,
-    batch: Sequence[Move],
-    arrived: Mapping[int, MessageIdentity],
-    copied: Mapping[int, int],
-) -> set[int]:
-    """Ids of the moves whose message surely is what arrived, so that the original may go."""
-    found = [move for move in batch if move.id in arrived]
-    with store.read() as work:
-        return {move.id for move in found if _is_proven(work, move, arrived[move.id], copied)}
-
-
-def _is_proven(
-    work: UnitOfWork, move: Move, identity: MessageIdentity, copied: Mapping[int, int]
-) -> bool:
-    """Whether the server named this very UID in COPYUID, or nothing else can have come there:
-    the same identity, the same INTERNALDATE (RFC 3501, 6.4.7: COPY keeps it), and no twin."""
-    if copied.get(move.source_uid) == identity.uid:
-        return True
-    if identity.internal_date != move.message.internal_date:
-        return False
-    return not work.placements.has_twin(move)
-
-
-def _is_same(move: Move, identity: MessageIdentity) -> bool:
-    message = move.message
-    if identity.uid < move.target_uid_next:
-        return False
-    if message.server_id is not None and identity.server_id is not None:
-        return message.server_id == identity.server_id
-    return message.fingerprint == identity.fingerprint
 
 
 def _record(

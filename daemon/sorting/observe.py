@@ -270,12 +270,19 @@ def _remember_status(folder: Folder, status: FolderStatus) -> None:
 def _departures(
     work: UnitOfWork, folder: Folder, snapshot: FolderSnapshot, now: datetime
 ) -> list[Placement]:
-    """What is no longer there; after a change of UIDVALIDITY that is everything."""
+    """What is no longer there; after a change of UIDVALIDITY all that was not carried over."""
     if folder.uid_validity is None:
         return []
-    present, _ = work.placements.known_uids(folder.id, folder.uid_validity)
-    there = set(snapshot.uids) if snapshot.uid_validity == folder.uid_validity else set()
-    gone = work.placements.at(folder, folder.uid_validity, sorted(present - there))
+    there = set(snapshot.uids)
+    if snapshot.uid_validity == folder.uid_validity:
+        present, _ = work.placements.known_uids(folder.id, folder.uid_validity)
+        gone = work.placements.at(folder, folder.uid_validity, sorted(present - there))
+    else:
+        gone = [
+            placement
+            for placement in work.placements.present_in(folder)
+            if placement.uid_validity != snapshot.uid_validity or placement.uid not in there
+        ]
     for placement in gone:
         placement.gone_at = now
         placement.departure_explained = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from daemon.store.mail import chunks
@@ -20,6 +20,7 @@ from daemon.store.tables import (
     Move,
     MoveKind,
     MoveState,
+    Placement,
 )
 
 
@@ -172,6 +173,34 @@ class Moves:
             .options(joinedload(Move.source_folder))
             .order_by(Move.id)
             .limit(1)
+        )
+
+    def renumber_source(self, old: Placement, uid_validity: int, uid: int) -> None:
+        """The message of `old` has another number now: so it has in every move out of there that
+        is not settled, or that the server may yet carry out late."""
+        self._session.execute(
+            update(Move)
+            .where(
+                Move.message_id == old.message_id,
+                Move.source_folder_id == old.folder_id,
+                Move.source_uid_validity == old.uid_validity,
+                Move.source_uid == old.uid,
+                Move.state.in_([MoveState.PLANNED, MoveState.CANCELLED]),
+            )
+            .values(source_uid_validity=uid_validity, source_uid=uid)
+        )
+
+    def renumber_target(self, folder: Folder, uid_validity: int) -> None:
+        """The folder has new numbers: whatever in it is not known under them may be the copy that
+        such a move made."""
+        self._session.execute(
+            update(Move)
+            .where(
+                Move.target_folder_id == folder.id,
+                Move.target_uid_validity != uid_validity,
+                Move.state.in_([MoveState.PLANNED, MoveState.CANCELLED]),
+            )
+            .values(target_uid_validity=uid_validity, target_uid_next=1)
         )
 
     def done(

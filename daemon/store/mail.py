@@ -319,10 +319,12 @@ class Placements:
             equal |= (Message.account_id == move.account_id) & (
                 Message.fingerprint == move.message.fingerprint
             )
-        is_source = (
-            (Placement.folder_id == move.source_folder_id)
-            & (Placement.uid_validity == move.source_uid_validity)
-            & (Placement.uid == move.source_uid)
+        is_source = (Placement.folder_id == move.source_folder_id) & or_(
+            (Placement.uid_validity == move.source_uid_validity)
+            & (Placement.uid == move.source_uid),
+            # Its earlier number, from before the folder was renumbered.
+            (Placement.uid_validity != move.source_uid_validity)
+            & (Placement.message_id == move.message_id),
         )
         query = (
             select(Placement.id)

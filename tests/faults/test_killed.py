@@ -43,7 +43,7 @@ def test_killed_at_random_moments_of_sorting(
     scenario: Scenario,
 ) -> None:
     """Whatever it was doing: nothing is missing, and the next pass brings all to its place."""
-    kills = scaled(3, 100)
+    kills = scaled(2, 100)
     chance = random.Random(f"kills{hidden}")  # noqa: S311 - the same every time
     with learned.copy(server_without_move if hidden else server, tmp_path) as world:
         books = Books(world)
@@ -106,7 +106,7 @@ def test_killed_while_migrating(
     learned: Learned, server: Dovecot, tmp_path: Path, scenario: Scenario
 ) -> None:
     """A database that is half made is finished by the next start."""
-    kills = scaled(2, 20)
+    kills = scaled(1, 20)
     chance = random.Random("migration")  # noqa: S311 - the same every time
     with learned.copy(server, tmp_path) as world:
         started = time.monotonic()

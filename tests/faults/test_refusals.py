@@ -219,7 +219,7 @@ def test_a_certificate_that_proves_nothing_is_refused(
         books = Books(world)
         books.open()
         books.deliver(MAILS)
-        world.close()
+        log_out(world)
         server.stop()
         make(server.root)
         server.start()

@@ -186,3 +186,108 @@ def test_new_numbers_are_taken_over_in_short_transactions(
     assert len(chunks) == 2 + 3
     assert any_world.corrections() == []
     any_world.believes()
+
+
+RENUMBERED = pytest.mark.parametrize(
+    "folders", [("INBOX",), ("Rechnungen",), ("INBOX", "Rechnungen")], ids="+".join
+)
+
+
+@RENUMBERED
+def test_a_renumbering_between_copy_and_expunge_leaves_one_mail(
+    folders: tuple[str, ...], copying: World
+) -> None:
+    """The connection breaks before EXPUNGE, then the folders get new UIDVALIDITYs: original and
+    copy are found again under their new numbers, and the move is finished."""
+    copying.deliver("Hallo", MAIL)
+    copying.deliver("Rechnungen 2", folder="Rechnungen")
+    copying.notice()
+    before = copying.mails()
+    copying.server.fail("expunge", when="before")
+    with pytest.raises(MailboxUnreachable):
+        copying.sort()
+    assert copying.where(MAIL) == ["INBOX", "Rechnungen"]
+    for folder in folders:
+        copying.renumber(folder)
+
+    copying.cycle()
+
+    assert copying.where(MAIL) == ["Rechnungen"]
+    assert copying.mails() == before
+    assert copying.states() == [MoveState.MOVED]
+    assert copying.corrections() == []
+    copying.cycle()
+    copying.believes()
+
+
+@RENUMBERED
+def test_a_renumbering_before_a_late_copy_leaves_one_mail(
+    folders: tuple[str, ...], copying: World
+) -> None:
+    """A copy that was given up is carried out after the folders got new UIDVALIDITYs."""
+    give_up_a_copy(copying)
+    before = copying.mails()
+    for folder in folders:
+        copying.renumber(folder)
+    copying.notice()
+    copying.server.copy("INBOX", copying.server.uids("INBOX"), "Rechnungen")
+
+    copying.cycle()
+    copying.cycle()
+
+    assert copying.where(MAIL) == ["Rechnungen"]
+    assert copying.mails() == before
+    assert copying.corrections() == []
+    copying.believes()
+
+
+@RENUMBERED
+def test_a_renumbering_after_a_move_without_answer_is_no_move_of_a_person(
+    folders: tuple[str, ...], any_world: World
+) -> None:
+    """MOVE was carried out and its answer lost: the mail is found under its new number, and
+    nothing is learned."""
+    any_world.deliver(MAIL)
+    any_world.notice()
+    any_world.server.fail("move", when="after")
+    with pytest.raises(MailboxUnreachable):
+        any_world.sort()
+    for folder in folders:
+        any_world.renumber(folder)
+
+    any_world.cycle()
+
+    assert any_world.where(MAIL) == ["Rechnungen"]
+    assert any_world.states() == [MoveState.MOVED]
+    assert any_world.corrections() == []
+    any_world.believes()
+
+
+def test_a_renumbering_between_plan_and_command_only_delays(any_world: World) -> None:
+    """The server refuses to act under the old numbers; the next pass sorts under the new ones."""
+    any_world.deliver(MAIL)
+    any_world.notice()
+    with pytest.raises(Killed):
+        any_world.sort(any_world.dying("move", "before"))
+    any_world.renumber("INBOX")
+    any_world.cycle()
+    any_world.cycle()
+    assert any_world.where(MAIL) == ["Rechnungen"]
+    any_world.believes()
+
+
+def test_numbers_that_change_twice_between_two_looks_are_followed(copying: World) -> None:
+    """Killed after the plan was settled under the second numbers, before the next look."""
+    copying.deliver("Hallo", MAIL)
+    copying.notice()
+    before = copying.mails()
+    copying.server.fail("expunge", when="before")
+    with pytest.raises(MailboxUnreachable):
+        copying.sort()
+    copying.renumber("INBOX")
+    copying.settle()
+    copying.renumber("INBOX")
+    copying.cycle()
+    assert copying.mails() == before
+    assert copying.where("Hallo") == ["INBOX"]
+    copying.believes()

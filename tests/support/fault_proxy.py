@@ -177,7 +177,7 @@ class _Conversation:
             self._client.sendall(tag + b" NO [UNAVAILABLE] Not now\r\n")
             return True
         if fault is Fault.LATE:
-            self._send_late(line, tag)
+            self._send_late(command, line, tag)
         else:
             if fault is Fault.CUT_DURING:
                 self._server.sendall(line[: len(line) // 2])
@@ -185,8 +185,8 @@ class _Conversation:
             _reset(self._server)
         return False
 
-    def _send_late(self, line: bytes, tag: bytes) -> None:
-        self._spoilt = Command.MOVE, Fault.LATE, tag
+    def _send_late(self, command: Command, line: bytes, tag: bytes) -> None:
+        self._spoilt = command, Fault.LATE, tag
         self._proxy.released.wait(_LATE_SECONDS)
         with contextlib.suppress(OSError):
             self._server.sendall(line)
@@ -203,6 +203,9 @@ class _Conversation:
                 held += data
                 command, fault, tag = self._spoilt
                 if command is Command.LOGIN and held.startswith(b"+"):
+                    if fault is Fault.LATE:  # AUTHENTICATE: nobody is there to go on
+                        self._proxy.arrived.set()
+                        return
                     self._client.sendall(held)  # "go on", in the middle of AUTHENTICATE
                     held = b""
                 elif _is_whole(held, command, tag):

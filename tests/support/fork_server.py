@@ -112,8 +112,8 @@ class ForkServer:
         """Run the command in directory `at`; its output goes into files there."""
         self._started += 1
         stdout, stderr = at / f"{self._started}.stdout", at / f"{self._started}.stderr"
-        stdout.touch()  # there to be read before the process has got so far
-        stderr.touch()
+        for path in (stdout, stderr):  # so that `output` finds them however early it is asked
+            path.touch()
         answer = self.ask(
             arguments=list(arguments),
             environment=dict(environment),
