@@ -178,7 +178,7 @@ class ClassicTrained:
         labels: LabelSet,
         tuned: Tuned,
         *,
-        training: Mapping[str, Any],
+        training: Mapping[str, Any] | None = None,
         costs: Costs = NO_COSTS,
         **facts: Any,
     ) -> MailClassifier:
@@ -190,7 +190,7 @@ class ClassicTrained:
             head=CLASSIC,
             dropout=self._settings.dropout,
             costs=costs.to_json(),
-            training={**training, "classic": asdict(self._settings)},
+            training={**(training or {}), "classic": asdict(self._settings)},
             calibration=asdict(tuned.calibration),
             thresholds={label: asdict(limit) for label, limit in tuned.thresholds.items()},
             **facts,

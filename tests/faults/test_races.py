@@ -52,7 +52,7 @@ def test_the_person_acts_in_the_same_second(world: World, scenario: Scenario) ->
         books.deliver(mails)
         uids = {mail: world.uid_of(mail, "INBOX") for mail in mails}
         run = launch(world, "run", "--once")
-        wait_until(lambda: bool(world.server.session_processes(world.user)[1:]), run.output)
+        wait_until(lambda: bool(world.dovecot.session_processes(world.user)[1:]), run.output)
         uncertain: dict[bytes, tuple[str, ...]] = {}
         for mail in chance.sample(mails, len(mails)):
             threading.Event().wait(chance.uniform(0.0, 0.2))

@@ -26,7 +26,7 @@ ANJA = {"anja": "secret"}
 
 def maildir(world: World, folder: str = "") -> Path:
     """Where the test server keeps a folder."""
-    return world.server.root / "home" / world.user / "Maildir" / folder
+    return world.dovecot.root / "home" / world.user / "Maildir" / folder
 
 
 def log_out(world: World) -> None:
@@ -34,7 +34,7 @@ def log_out(world: World) -> None:
     world.close()
     world.people.clear()
     world.__dict__.pop("person", None)
-    wait_until(lambda: not world.server.session_processes(world.user))
+    wait_until(lambda: not world.dovecot.session_processes(world.user))
 
 
 def fill_up(world: World) -> None:

@@ -207,14 +207,15 @@ def _be_killed_by(poison: bytes) -> None:
     """Whoever parses a mail with these bytes is gone, as by a fault in a library in C."""
     from daemon.sorting import sort  # noqa: PLC0415 - imported long ago
 
-    parse = sort.parse
+    names = vars(sort)
+    parse = names["parse"]
 
     def fatal(content: bytes) -> Any:
         if poison in content:
             os.kill(os.getpid(), signal.SIGKILL)
         return parse(content)
 
-    sort.parse = fatal  # type: ignore[assignment]  # the module's own view of it
+    names["parse"] = fatal
 
 
 def _run(request: dict[str, Any]) -> int:
