@@ -249,9 +249,10 @@ def _costs(results: Sequence[Result]) -> Iterator[str]:
 
 
 def _ablation(results: Sequence[Result]) -> Iterator[str]:
-    groups = list(results[0].ablation)
-    if not groups:
+    results = [result for result in results if result.ablation]
+    if not results:
         return
+    groups = list(results[0].ablation)
     yield ""
     yield "Mails to move by hand with one feature group left out, or with another encoder:\n"
     yield "| mailbox | all | " + " | ".join(groups) + " |"
