@@ -415,6 +415,7 @@ DAEMON = """
 import os
 import sys
 from pathlib import Path
+from daemon.errors import InboxdError
 from daemon.logs import configure_logging
 from daemon.service import run_daemon
 from tests.support.fake_mailbox import FakeMailbox, FakeServer
@@ -429,7 +430,10 @@ def announce():
     os.write(1, b"connected\\n")
     return connect()
 server.connect = announce
-sys.exit(run_daemon(app))
+try:
+    sys.exit(run_daemon(app))
+except InboxdError as error:  # as the command line does; an error that nobody catches says nothing
+    sys.exit(f"{type(error).__name__}: {error}")
 """
 
 
