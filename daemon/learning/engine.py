@@ -276,7 +276,9 @@ class AccountModel:
             log.warning("model.damaged", version=current, reason=str(error))
             other = self._first_sound(earlier)
             if other is None:
-                raise
+                raise ModelDamaged(
+                    str(error), next_step="There is no other model. Learn again: inboxd learn"
+                ) from error
             self.warning = _in_its_place(current, other[0])
             log.warning("model.fallen_back", version=current, used=other[0])
             return other
