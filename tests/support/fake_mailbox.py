@@ -125,7 +125,8 @@ class FakeServer:
         self._faults: list[Fault] = []
         self._uid_validities = itertools.count(1_700_000_001)
         self._guids = itertools.count(1)
-        self._start = datetime.now(UTC).replace(microsecond=0)
+        self.start = datetime.now(UTC).replace(microsecond=0)
+        """What the first message is dated; set it where time is not the clock's."""
         self._minutes = itertools.count()
         self._late: list[Callable[[], object]] = []
         self._folders: dict[str, FakeFolder] = {}
@@ -151,7 +152,7 @@ class FakeServer:
         """A message arrives (or is uploaded): now, and one minute after the last one, unless
         another date is given."""
         with self.changed:
-            date = internal_date or self._start + timedelta(minutes=next(self._minutes))
+            date = internal_date or self.start + timedelta(minutes=next(self._minutes))
             message = FakeMessage(content, frozenset(flags), date, self._server_id(content))
             uid = self.folder(folder).add(message)
             self.changed.notify_all()
