@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
 from daemon.errors import AlreadyRunning, ModelError
 from daemon.learning.deep.directory import RunDirectory
@@ -21,7 +20,6 @@ from daemon.use_cases import deep as deep_module
 from daemon.use_cases.application import Application
 from daemon.use_cases.cycle import run_cycle_once
 from daemon.use_cases.deep import Deep, Listener, train_deep
-from daemon.use_cases.export import export_model
 from daemon.use_cases.housekeeping import keep_house
 from daemon.use_cases.learn import learn
 from daemon.use_cases.models import roll_back
@@ -88,20 +86,10 @@ def texts_below(app: Application, directory: Path) -> list[str]:
     return found
 
 
-def weights_of_export(app: Application, directory: Path, version: str) -> list[bytes]:
-    """The encoder's tensors in an exported model."""
-    export_model(app, ACCOUNT, directory, version=version)
-    tensors = load_file(directory / "model.safetensors")
-    names = sorted(name for name in tensors if name.startswith("encoder."))
-    assert names
-    return [tensors[name].tobytes() for name in names]
-
-
 def test_a_tuned_encoder_that_pays_becomes_the_accounts_own(
-    app: Application, server: FakeServer, it_pays: None, tmp_path: Path
+    app: Application, server: FakeServer, it_pays: None
 ) -> None:
-    """Really trained, adopted, all mail read with it, a model in use, which is exported with its
-    own encoder; and going back goes back."""
+    """Really trained, adopted, all mail read with it, a model in use; and going back goes back."""
     models = app.engine.account(ACCOUNT)
     base = models.encoder().fingerprint
     stages: list[str] = []
@@ -109,7 +97,7 @@ def test_a_tuned_encoder_that_pays_becomes_the_accounts_own(
     listener = Listener(lambda stage, _done, _total: stages.append(stage), points.append)
     result = train_deep(app, ACCOUNT, listener=listener)
     assert result.outcome == "in-use", result.reason
-    assert {"fetch", "tune", "reread", "rebuild"} <= set(stages)
+    assert {"fetch", "deep", "reread", "rebuild"} <= set(stages)
     assert len(points) >= 2
     tuned = models.encoder()
     assert tuned.adapter is not None
@@ -127,9 +115,6 @@ def test_a_tuned_encoder_that_pays_becomes_the_accounts_own(
     assert held_out
     assert not held_out.keys() & tuned.seen
     assert model_rows(app)[-1].report["window"] <= 48 - len(tuned.seen)
-    assert weights_of_export(app, tmp_path / "base", model_rows(app)[0].version) != (
-        weights_of_export(app, tmp_path / "tuned", result.version)
-    )
     # It sorts, and what it sorts was read with its own encoder.
     server.append("INBOX", topical("Reisen", 50))
     report = run_cycle_once(app, ACCOUNT)
@@ -188,7 +173,7 @@ def test_stopped_and_begun_again_it_goes_on_from_its_checkpoint(app: Application
     second = train_deep(
         app,
         ACCOUNT,
-        listener=Listener(lambda stage, done, _n: steps.append(done) if stage == "tune" else None),
+        listener=Listener(lambda stage, done, _n: steps.append(done) if stage == "deep" else None),
     )
     assert second.resumed
     assert second.outcome == "does-not-pay"
