@@ -13,7 +13,7 @@ from tests.e2e.mails import FOLDERS, next_mails
 from tests.e2e.world import World, wait_until
 from tests.faults.conftest import Scenario
 from tests.faults.passes import finish
-from tests.faults.scale import scaled, some
+from tests.faults.scale import heavy, scaled, some
 from tests.faults.world import Learned, launch
 from tests.support.conservation import Books
 from tests.support.dovecot import Dovecot
@@ -41,6 +41,7 @@ def _files(maildir: Path) -> int:
 
 
 @pytest.mark.timeout(0)
+@heavy  # whether the kill meets the move depends on what else the machine does
 def test_the_server_process_is_killed_in_mid_move(
     world: World, server: Dovecot, scenario: Scenario
 ) -> None:
