@@ -91,7 +91,13 @@ class ForkServer:
             stdout=subprocess.PIPE,
             text=True,
             cwd=CHECKOUT,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "HF_DEACTIVATE_ASYNC_LOAD": "1"},
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": "1",
+                "HF_DEACTIVATE_ASYNC_LOAD": "1",
+                # Its console is made here, once for all runs: no table may break a value.
+                "COLUMNS": "200",
+            },
         )
         return self
 
