@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -80,13 +81,26 @@ def texts_below(app: Application, directory: Path) -> list[str]:
         traces += [np.array(inner, kind).tobytes() for kind in (np.int64, np.int32)]
         traces.append(", ".join(map(str, inner)).encode())
     found = []
-    for path in directory.rglob("*"):
+    for path in files_below(directory):
         try:
-            content = path.read_bytes() if path.is_file() else b""
-        except FileNotFoundError:  # a checkpoint that was just replaced
+            content = path.read_bytes()
+        except FileNotFoundError:  # of a checkpoint that was just replaced
             continue
         found += [str(path) for t in traces if t in content or t in content.lower()]
     return found
+
+
+def files_below(directory: Path) -> Iterator[Path]:
+    """As rglob, but a directory may vanish while it is looked at: a checkpoint, replaced."""
+    for parent, _directories, names in os.walk(directory):
+        yield from (Path(parent, name) for name in names)
+
+
+def modes_below(directory: Path) -> Iterator[int]:
+    """The access mode of each directory, the topmost first."""
+    for parent, _directories, _names in os.walk(directory):
+        with contextlib.suppress(FileNotFoundError):  # a checkpoint that was just replaced
+            yield stat.S_IMODE(Path(parent).stat().st_mode)
 
 
 def test_a_tuned_encoder_that_pays_becomes_the_accounts_own(
@@ -146,10 +160,7 @@ def test_no_text_is_left_on_disk_while_it_runs_or_after(
     def look(_point: Mapping[str, float]) -> None:
         directory = RunDirectory(app.state_dir, ACCOUNT).path
         found.extend(texts_below(app, directory))
-        modes.add(stat.S_IMODE(directory.stat().st_mode))
-        modes.update(
-            stat.S_IMODE(path.stat().st_mode) for path in directory.rglob("*") if path.is_dir()
-        )
+        modes.update(modes_below(directory))
 
     result = train_deep(app, ACCOUNT, listener=Listener(point=look))
     assert result.outcome == "does-not-pay"
