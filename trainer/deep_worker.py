@@ -238,8 +238,24 @@ def _facts_of(error: Exception) -> dict[str, Any]:
     next_step = getattr(error, "next_step", None)
     if isinstance(error, MemoryError) or "allocate memory" in str(error):
         return {"kind": "memory", "where": where}
+    if next_step is None and _memory_is_short():
+        return {"kind": "memory", "where": where}
     facts = {"kind": type(error).__name__, "where": where}
     return facts if next_step is None else {**facts, "message": str(error), "next_step": next_step}
+
+
+def _memory_is_short() -> bool:
+    """Whether most of what `_limited` allows is in use.
+
+    A library that gets no memory says so in its own way: an ImportError, a SystemError without a
+    text. Linux only (proc(5), statm: the sixth number is data and stack, in pages).
+    """
+    cap, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
+    except (OSError, ValueError, IndexError):
+        return False
+    return cap != resource.RLIM_INFINITY and pages * resource.getpagesize() > 0.75 * cap
 
 
 if __name__ == "__main__":

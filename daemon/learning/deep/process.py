@@ -164,11 +164,11 @@ def _died(code: int, limits: Limits) -> ModelError:
 
 
 def _failed(event: Mapping[str, Any], limits: Limits) -> ModelError:
+    log.warning("deep.failed", kind=event["kind"], where=event.get("where"))
     if event["kind"] == "memory":
         return ModelError(
             f"The deep fine-tune needs more than {limits.memory_mb} MB of memory.",
             next_step="Raise [deep_tuning] memory_mb, or lower its batch_size or max_tokens.",
         )
-    log.warning("deep.failed", kind=event["kind"], where=event.get("where"))
     message = event.get("message") or f"The deep fine-tune failed ({event['kind']})."
     return ModelError(message, next_step=event.get("next_step") or ModelError.next_step)
