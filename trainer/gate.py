@@ -28,8 +28,8 @@ from scipy import stats
 from classifier.decision import FolderThreshold, is_enough
 from classifier.model import MailClassifier
 from trainer.examples import Example, in_time_order, parent_labels
-from trainer.fit import HeldOut
 from trainer.metrics import bootstrap_means
+from trainer.report import HeldOut, said_unseen
 
 Doubles = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
@@ -125,11 +125,11 @@ def judge(
 def _says(contender: Contender, recent: Sequence[tuple[Example, str | None]]) -> list[HeldOut]:
     """What the model says about each mail, unseen."""
     unseen = [pair for pair in recent if pair[0].key not in contender.held_out]
-    model = contender.model
-    plain = model.predict([one.features for one, _ in unseen], [parent for _, parent in unseen])
-    found = dict(contender.held_out)
-    for (one, _), prediction in zip(unseen, plain, strict=True):
-        found[one.key] = HeldOut(prediction.label, model.decide(prediction).confidence)
+    plain = said_unseen(contender.model, [(one.features, parent) for one, parent in unseen])
+    found = {
+        **contender.held_out,
+        **{one.key: said for (one, _), said in zip(unseen, plain, strict=True)},
+    }
     return [found[one.key] for one, _ in recent]
 
 

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from trainer.metrics import coverage_at, expected_calibration_error
 from trainer.scores import Policy, Report, measure
 from trainer.tune import Goal, Tuned, count_by_label, honest_positions, outcomes_of, tune
 
+if TYPE_CHECKING:
+    from classifier.features import Features
+    from classifier.model import MailClassifier
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
@@ -31,6 +35,16 @@ class HeldOut:
 
     label: str
     probability: float
+
+
+def said_unseen(
+    model: MailClassifier, mails: Sequence[tuple[Features, str | None]]
+) -> list[HeldOut]:
+    """What a model says about mails that it had not seen, each with its parent's label."""
+    predictions = model.predict(
+        [features for features, _ in mails], [parent for _, parent in mails]
+    )
+    return [HeldOut(each.label, model.decide(each).confidence) for each in predictions]
 
 
 def held_out_to_json(held_out: Mapping[str, HeldOut]) -> str:

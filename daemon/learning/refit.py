@@ -20,29 +20,25 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from classifier.costs import NO_COSTS, Costs
-from daemon.errors import ModelError
+from daemon.learning.incumbent import HELD_OUT_FILE, model_in_use
 from daemon.mailbox.port import Mailbox
 from daemon.store import Store, UnitOfWork
 from daemon.store.tables import Account, ModelRow, ModelState
 from trainer.tensorboard import log_curves
 
 if TYPE_CHECKING:
-    from classifier.model import MailClassifier
     from daemon.learning.engine import AccountEncoder, AccountModel, Engine
     from daemon.learning.gather import FeatureSource, TrainingSet
     from trainer.descriptions import Description
     from trainer.evaluate import Report
-    from trainer.examples import Example
     from trainer.fit import FitSettings, Fitted
-    from trainer.gate import Contender, Verdict
+    from trainer.gate import Verdict
     from trainer.heads import Learner
-    from trainer.report import HeldOut
     from trainer.steps import ClassicSettings
 
 log = structlog.get_logger(__name__)
 
 REPORT_FILE = "report.json"
-HELD_OUT_FILE = "held_out.json"
 CARD_FILE = "README.md"
 
 
@@ -356,7 +352,7 @@ class _Candidate:
         from trainer import gate  # noqa: PLC0415 - loads torch
 
         # Mail that an encoder was tuned on is no fair question to a model on top of it.
-        current, seen = _current(models, store, encoder, self.data.examples)
+        current, seen = model_in_use(models, store, encoder, self.data.examples)
         fair = [one for one in self.data.examples if one.key not in encoder.seen | seen]
         return gate.judge(
             gate.Contender(self.fitted.model, self.fitted.report.held_out),
@@ -401,63 +397,6 @@ def _learner(settings: RefitSettings) -> Learner | None:
     from trainer.classic import classic  # noqa: PLC0415 - loads torch
 
     return classic(settings.classic)
-
-
-def _current(
-    models: AccountModel, store: Store, encoder: AccountEncoder, examples: Sequence[Example]
-) -> tuple[Contender | None, frozenset[str]]:
-    """The model in use, what it says about mail that it had not seen, and what its encoder was
-    tuned on.
-
-    Where its files are damaged, that is the model used in its place. None when there is none,
-    or when none can be used any more (damaged, another encoder): then any model is better. When
-    it reads mail with another encoder than the candidate (`encoder`), it is asked here, about
-    features of its own.
-    """
-    from classifier.manifest import ArtifactBroken, read_listed  # noqa: PLC0415
-    from trainer.fit import held_out_from_json  # noqa: PLC0415 - loads torch
-    from trainer.gate import Contender  # noqa: PLC0415
-
-    version = models.current()
-    if version is None:
-        return None, frozenset()
-    try:
-        version, model = models.usable()
-        own = models.encoder_of(models.adapter_of(version))
-        text = read_listed(models.registry.path(version), HELD_OUT_FILE)
-    except (ModelError, ArtifactBroken) as error:
-        log.warning("train.current_unusable", version=version, reason=str(error))
-        return None, frozenset()
-    held_out = held_out_from_json(text.decode())
-    if own.fingerprint != encoder.fingerprint:
-        held_out = {**_says(model, store, own, examples), **held_out}
-    return Contender(model, held_out), own.seen
-
-
-def _says(
-    model: MailClassifier, store: Store, encoder: AccountEncoder, examples: Sequence[Example]
-) -> dict[str, HeldOut]:
-    """What `model` says about mails, as far as its own encoder has read them."""
-    from classifier.features import Features  # noqa: PLC0415 - numpy
-    from trainer.examples import parent_labels  # noqa: PLC0415
-    from trainer.report import HeldOut  # noqa: PLC0415
-
-    mails = [
-        (one, parent)
-        for one, parent in zip(examples, parent_labels(examples), strict=True)
-        if one.is_mail
-    ]
-    with store.read() as work:
-        found = work.features.get(encoder.fingerprint, [int(one.key) for one, _ in mails])
-    known = [(one, parent) for one, parent in mails if int(one.key) in found]
-    predictions = model.predict(
-        [Features.from_bytes(found[int(one.key)]) for one, _ in known],
-        [parent for _, parent in known],
-    )
-    return {
-        one.key: HeldOut(said.label, said.probability)
-        for (one, _), said in zip(known, predictions, strict=True)
-    }
 
 
 def _record(
