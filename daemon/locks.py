@@ -59,8 +59,7 @@ def account_lock(
 
     `on_wait` is called once when it is taken already.
     """
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", account)
-    with _open(state_dir / f"account-{name}.lock") as descriptor:
+    with _open(state_dir / f"account-{_file_name(account)}.lock") as descriptor:
         told = False
         while not _try_lock(descriptor):
             if not told:
@@ -73,14 +72,18 @@ def account_lock(
 @contextmanager
 def deep_lock(state_dir: Path, account: str) -> Iterator[None]:
     """Held during a deep fine-tune of one account. Raises `AlreadyRunning`, does not wait."""
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", account)
-    with _open(state_dir / f"deep.{name}.lock") as descriptor:
+    with _open(state_dir / f"deep.{_file_name(account)}.lock") as descriptor:
         if not _try_lock(descriptor):
             raise AlreadyRunning(
                 f"A deep fine-tune of account {account} is running already.",
                 next_step="Wait until it has ended, or stop the inboxd that runs it.",
             )
         yield
+
+
+def _file_name(account: str) -> str:
+    """The account's name; whatever it holds, the lock stays in the state directory."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", account)
 
 
 @contextmanager

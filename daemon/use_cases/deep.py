@@ -13,13 +13,13 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from daemon.errors import ModelError
-from daemon.learning.deep.directory import TUNED, VECTORS, RunDirectory
+from daemon.learning.deep.directory import RunDirectory
 from daemon.learning.deep.plan import TEST, TRAIN, VALIDATION, DeepPlan, why_not_now
 from daemon.learning.deep.process import Limits, run_child
 from daemon.learning.gather import (
@@ -30,14 +30,16 @@ from daemon.learning.gather import (
     training_set,
 )
 from daemon.learning.refit import Refit, refit, unfiled_for
-from daemon.locks import deep_lock
+from daemon.locks import POLL_SECONDS, deep_lock
 from daemon.mailbox.port import Mailbox
 from daemon.use_cases.application import Application, never
 from daemon.use_cases.catch_up import up_to_date
 from daemon.use_cases.learn import Progress
 from daemon.use_cases.split import Split
+from trainer.deep_worker import TUNED, VECTORS
 
 if TYPE_CHECKING:
+    from classifier.mail import Mail
     from daemon.learning.engine import AccountEncoder
     from trainer.encoders import EncoderComparison
 
@@ -165,7 +167,7 @@ class _Run:
         vectors = {one.key: one.features.vector for one in data.examples}
         keys = [key for key in keys if int(key) in mails and key in vectors]
         header = self._header(directory, plan, base, len(keys), curve_log)
-        texts = (_line(plan, key, mails[int(key)], vectors[key]) for key in keys)
+        texts = _lines(plan, keys, mails, vectors)
         last = self._child(directory, [header], texts)
         if last is None:
             return self._end("stopped", "Stopped. The next run goes on from the last checkpoint.")
@@ -273,15 +275,10 @@ class _Run:
         self, plan: DeepPlan, data: TrainingSet, tuned: Mapping[str, Any]
     ) -> EncoderComparison:
         from trainer.encoders import compare_encoders  # noqa: PLC0415 - numpy
-        from trainer.fit import FitSettings  # noqa: PLC0415 - loads torch
 
-        settings = self.app.refit_settings(self.name)
         known = [one for one in data.examples if one.key in tuned]
-        return compare_encoders(
-            plan.split_of(known),
-            tuned,
-            FitSettings(ridge_lambda=settings.ridge, max_examples=settings.max_examples),
-        )
+        settings = self.app.refit_settings(self.name).for_fit()
+        return compare_encoders(plan.split_of(known), tuned, settings)
 
     def _adopt(
         self,
@@ -362,17 +359,13 @@ class _Run:
                     )
                 if not pause.was_taken:
                     return
-                time.sleep(2 * 0.1)  # twice what others wait before they try the lock again
+                time.sleep(2 * POLL_SECONDS)  # long enough for others to try the lock again
 
     def _switched(self, result: Refit, report: Mapping[str, Any]) -> Deep:
         if result.version is None:
             return self._end("stopped", result.reason, report)
         outcome = "in-use" if result.promoted else "turned-away"
-        ended = self._end(outcome, result.reason, report)
-        return Deep(
-            ended.account, outcome, ended.reason, ended.seconds, ended.resumed, result.version,
-            report,
-        )  # fmt: skip
+        return replace(self._end(outcome, result.reason, report), version=result.version)
 
     def _end(self, outcome: str, reason: str, report: Mapping[str, Any] | None = None) -> Deep:
         seconds = time.perf_counter() - self.started
@@ -402,19 +395,23 @@ def _lack(plan: DeepPlan) -> str | None:
     return None
 
 
-def _line(plan: DeepPlan, key: str, mail: Any, vector: Any) -> dict[str, Any]:
-    """One example for the child. The part "test" is only read, never learnt from."""
+def _lines(
+    plan: DeepPlan, keys: Sequence[str], mails: Mapping[int, Mail], vectors: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The examples for the child. The part "test" is only read, never learnt from."""
     from classifier.text import prepare  # noqa: PLC0415 - html parser
 
     numbers = {label: number for number, label in enumerate(plan.labels())}
-    label, part = next((label, part) for its, label, part in plan.rows if its == key)
-    return {
-        "key": key,
-        "text": prepare(mail).encoder_text,
-        "label": numbers.get(label, -1),
-        "part": part,
-        "vector": base64.b64encode(vector.tobytes()).decode(),
-    }
+    rows = {key: (label, part) for key, label, part in plan.rows}
+    for key in keys:
+        label, part = rows[key]
+        yield {
+            "key": key,
+            "text": prepare(mails[int(key)]).encoder_text,
+            "label": numbers.get(label, -1),
+            "part": part,
+            "vector": base64.b64encode(vectors[key].tobytes()).decode(),
+        }
 
 
 def _vectors(directory: RunDirectory, keys: Sequence[str]) -> dict[str, Any]:

@@ -13,16 +13,15 @@ up goes after a week.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from classifier.manifest import write_private
+from classifier.manifest import make_private_directory, write_private
 
-JOB, TUNED, VECTORS = "job.json", "tuned", "vectors.safetensors"
+JOB = "job.json"
 FORGOTTEN_AFTER = 7 * 86_400.0
 """Seconds."""
 
@@ -31,7 +30,7 @@ class RunDirectory:
     """The run of one account."""
 
     def __init__(self, state_dir: Path, account: str) -> None:
-        self.path = state_dir / "deep" / re.sub(r"[^A-Za-z0-9_-]", "_", account)
+        self.path = state_dir / "deep" / account
 
     def job(self) -> dict[str, Any] | None:
         """What the unfinished run is about, None when there is none."""
@@ -44,7 +43,7 @@ class RunDirectory:
     def begin(self, job: Mapping[str, Any]) -> None:
         """Start anew."""
         self.remove()
-        self.path.mkdir(mode=0o700, parents=True)
+        make_private_directory(self.path)
         write_private(self.path / JOB, json.dumps(job).encode())
 
     def remove(self) -> None:
