@@ -13,6 +13,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -56,12 +57,11 @@ def _measure(
     name: str,
     accounts: dict[str, tuple[Store, ImapMailbox]],
     passes: int,
-    before: object,
+    before: Callable[[], object],
 ) -> None:
     took: dict[str, list[float]] = {user: [] for user in accounts}
     for _ in range(passes):
-        if callable(before):
-            before()
+        before()
         for user, account in accounts.items():
             took[user].append(_seconds(*account))
     large, empty = (1000 * statistics.median(took[user]) for user in ("large", "empty"))

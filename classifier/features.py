@@ -95,6 +95,11 @@ def block_of(index: int) -> Block:
     return Block(index >> HASH_BITS)
 
 
+def of_text(indices: Indices) -> NDArray[np.bool_]:
+    """Whether each feature comes from the text: a word or a character n-gram."""
+    return np.asarray(indices < ((Block.CHARACTERS + 1) << HASH_BITS))
+
+
 def index_of(block: Block, name: str) -> int:
     """The index of the feature `name` in `block`."""
     return (block << HASH_BITS) | (zlib.crc32(name.encode("utf-8", "replace")) & _HASH_MASK)

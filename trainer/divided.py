@@ -20,13 +20,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classifier.features import HASH_BITS, Block, Features
+from classifier.features import Features, of_text
 from classifier.space import FeatureSpace
 from trainer.calibration import Past
 from trainer.examples import Example, parent_labels
 from trainer.head import HeadWeights, check_trainable, known_without_itself
 from trainer.kernel import Design
-from trainer.ridge import Ridge
+from trainer.ridge import Ridge, known_before
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
@@ -59,7 +59,7 @@ class DividedHead:
         self._classes = np.array([numbers[one.label] for one in examples], dtype=np.int64)
         parents = [numbers.get(p, -1) if p else -1 for p in parent_labels(self.examples)]
         self._parents = np.array(parents, dtype=np.int64)
-        self._known = _known_before(self._classes, len(self.labels))
+        self._known = known_before(self._classes, len(self.labels))
         shape = (len(self.examples), len(self.labels))
         self._recent = np.arange(max(shape[0] - recent, 0), shape[0])
         self._prequential = np.zeros(shape, dtype=np.float32)
@@ -100,7 +100,7 @@ class DividedHead:
         """The primal weights; see `Head.weights`."""
         keys, wide, deep = self._weights.keys, self._weights.wide, self._weights.deep
         if not rare_words:
-            kept = (keys >= ((Block.CHARACTERS + 1) << HASH_BITS)) | self._is_repeated(keys)
+            kept = ~of_text(keys) | self._is_repeated(keys)
             keys, wide = keys[kept], wide[kept]
         return HeadWeights(self._space.with_active(keys), wide, deep)
 
@@ -160,10 +160,3 @@ def _average(parts: Sequence[_PartWeights]) -> _PartWeights:
         wide[np.searchsorted(keys, one.keys)] += one.wide
     deep = np.mean([one.deep for one in parts], axis=0, dtype=np.float32)
     return _PartWeights(keys, wide / np.float32(len(parts)), np.asarray(deep))
-
-
-def _known_before(classes: Integers, count: int) -> npt.NDArray[np.bool_]:
-    """[n, C] whether the class had occurred before the mail."""
-    first = np.full(count, len(classes))
-    np.minimum.at(first, classes, np.arange(len(classes)))
-    return np.asarray(first[None, :] < np.arange(len(classes))[:, None])

@@ -88,7 +88,7 @@ def _of(steps: Sequence[Step], keys: Sequence[str]) -> list[Step]:
 def _lived(steps: Sequence[Step], before: Sequence[Step]) -> Lived:
     right, was_right = (_right(each) for each in (steps, before))
     gained = right - was_right
-    low, high = bootstrap_interval(gained) if len(gained) else (0.0, 0.0)
+    low, high = bootstrap_interval(gained)
     return Lived(
         manual_moves_forced=int(len(steps) - right.sum()),
         manual_moves=sum(not (step.moves and step.is_right) for step in steps),

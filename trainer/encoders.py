@@ -87,13 +87,13 @@ def compare_encoders(
     before = [*split.train, *split.calibrate]
     present = right_on(before, split.test, chosen)
     tuned = right_on(with_vectors(before, vectors), with_vectors(split.test, vectors), chosen)
-    means = bootstrap_means(tuned - present) if len(tuned) else np.zeros(1)
+    means = bootstrap_means(tuned - present)
     return EncoderComparison(
         compared=len(split.test),
         present=_mean(present),
         tuned=_mean(tuned),
-        present_interval=bootstrap_interval(present) if len(present) else (0.0, 0.0),
-        tuned_interval=bootstrap_interval(tuned) if len(tuned) else (0.0, 0.0),
+        present_interval=bootstrap_interval(present),
+        tuned_interval=bootstrap_interval(tuned),
         gain=_mean(tuned - present),
         at_least=float(np.quantile(means, 1.0 - CONFIDENCE)),
     )

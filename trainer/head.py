@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classifier.features import HASH_BITS, Block, Features
+from classifier.features import Features, of_text
 from classifier.labels import LEAVE
 from classifier.space import BlockWeights, FeatureSpace
 from trainer.calibration import Past
@@ -102,8 +102,7 @@ class Head:
         """
         keys, wide, deep = self._design.primal(self._ridge.alpha())
         if not rare_words:
-            of_text = keys < ((Block.CHARACTERS + 1) << HASH_BITS)
-            kept = ~of_text | (self._design.frequencies() > 1)
+            kept = ~of_text(keys) | (self._design.frequencies() > 1)
             keys, wide = keys[kept], wide[kept]
         return HeadWeights(self._space.with_active(keys), wide, deep)
 

@@ -62,7 +62,7 @@ class Design:
         wide, deep = self._merged(), self._merged_deep()
         gram = np.asfortranarray(blas.ssyrk(1.0, deep, lower=1), dtype=np.float32)
         frequency = np.diff(wide.indptr)
-        dense = frequency > max(DENSE_SHARE * len(self), 16)
+        dense = self._is_dense(frequency)
         for block in _column_blocks(np.flatnonzero(dense)):
             columns = np.asfortranarray(wide[:, block].toarray())
             gram = blas.ssyrk(1.0, columns, beta=1.0, c=gram, lower=1, overwrite_c=1)
@@ -96,7 +96,7 @@ class Design:
         new = _by_column(rows.values[known], columns[known], kept, self.column_count)
         product = rows.deep @ deep.T
         frequency = np.diff(own.indptr)
-        dense = frequency > max(DENSE_SHARE * len(self), 16)
+        dense = self._is_dense(frequency)
         for block in _column_blocks(np.flatnonzero(dense)):
             product += new[:, block].toarray() @ own[:, block].toarray().T
         rare = np.flatnonzero(~dense & (frequency > 0) & (np.diff(new.indptr) > 0))
@@ -146,6 +146,10 @@ class Design:
                 else self._later.get(key, -1)
             )
         return columns
+
+    def _is_dense(self, frequency: Integers) -> npt.NDArray[np.bool_]:
+        """Which columns, occurring in `frequency` mails, are cheaper dense."""
+        return np.asarray(frequency > max(DENSE_SHARE * len(self), 16))
 
     def _merged(self) -> sparse.csc_array:
         """The whole sparse matrix [n, columns]; the waiting rows join it."""

@@ -6,6 +6,7 @@ Class numbers run from 0 to C − 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -146,7 +147,12 @@ def roc_auc_by_class(
 
 def macro_roc_auc(probabilities: npt.NDArray[np.floating], truth: Integers) -> float | None:
     """Mean one-against-the-rest area over the classes that occur in `truth`."""
-    found = [area for area in roc_auc_by_class(probabilities, truth) if area is not None]
+    return mean_area(roc_auc_by_class(probabilities, truth))
+
+
+def mean_area(areas: Sequence[float | None]) -> float | None:
+    """The mean of those that are defined; None where none is."""
+    found = [area for area in areas if area is not None]
     return sum(found) / len(found) if found else None
 
 

@@ -128,10 +128,8 @@ class Ridge:
         return _combine(rows @ self._solved, np.maximum(counts, 2)[:, None]), everything
 
     def known(self) -> npt.NDArray[np.bool_]:
-        """[n, C] whether the class had occurred before the mail."""
-        first = np.full(self.class_count, self._size)
-        np.minimum.at(first, self._classes, np.arange(self._size))
-        return first[None, :] < np.arange(self._size)[:, None]
+        """See `known_before`."""
+        return known_before(self._classes, self.class_count)
 
     def leave_one_out(self, newest: int | None = None) -> Floats:
         """[k, C] scores of each of the `newest` (all) mails by a model of all others. O(k³/3).
@@ -187,6 +185,13 @@ def _one_hot(classes: Integers, count: int | None = None) -> Floats:
     matrix[np.arange(len(classes)), classes] = 1.0
     matrix[:, -1] = 1.0
     return matrix
+
+
+def known_before(classes: Integers, count: int) -> npt.NDArray[np.bool_]:
+    """[n, C] whether the class had occurred before the mail."""
+    first = np.full(count, len(classes))
+    np.minimum.at(first, classes, np.arange(len(classes)))
+    return np.asarray(first[None, :] < np.arange(len(classes))[:, None])
 
 
 def _combine(plain: Floats, count: int | npt.NDArray[np.int64]) -> Floats:

@@ -20,7 +20,7 @@ from trainer.metrics import (
     confusion_matrix,
     expected_calibration_error,
     macro_f1,
-    macro_roc_auc,
+    mean_area,
     reliability,
     roc_auc_by_class,
 )
@@ -106,7 +106,7 @@ def measure(
     spent = _spent(predictions, truth, moved, policy.costs)
     confusion = confusion_matrix(true, predicted, len(labels))
     scores = class_scores(confusion)
-    matrix = _matrix(predictions, number)
+    areas = roc_auc_by_class(_matrix(predictions, number), true)
     return Report(
         mails=len(truth),
         left_out=left_out,
@@ -119,8 +119,8 @@ def measure(
         coverage=_mean(moved),
         moved_precision=_mean(right[moved]) if moved.any() else None,
         ece=expected_calibration_error(confidence, right),
-        roc_auc=macro_roc_auc(matrix, true),
-        roc_auc_by_label=dict(zip(labels, roc_auc_by_class(matrix, true), strict=True)),
+        roc_auc=mean_area(areas),
+        roc_auc_by_label=dict(zip(labels, areas, strict=True)),
         reliability=tuple(reliability(confidence, right)),
         wrong_moves=int((moved & ~right).sum()),
         left=int((~moved).sum()),

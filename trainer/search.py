@@ -24,11 +24,12 @@ import optuna
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
+from classifier.manifest import make_private_directory
 from classifier.space import BlockWeights, FeatureSpace
 from trainer.calibration import Past, fit_calibration
 from trainer.errors import ModelNotTrainable
 from trainer.examples import Example, TimeSplit, in_time_order
-from trainer.fit import recent_mails
+from trainer.fit import FitSettings, recent_mails
 from trainer.head import Head
 
 LAMBDA = "ridge_lambda"
@@ -43,8 +44,6 @@ SPACE: Mapping[str, FloatDistribution] = {
     },
 }
 """What is searched: λ and the weights of the blocks, all by their order of magnitude."""
-WINDOW = 800
-"""Newest training mails that calibrate, as in `FitSettings.calibration_window`."""
 _FLOOR = 1e-6
 _FEWEST = 20
 
@@ -99,7 +98,7 @@ def validate(split: TimeSplit, point: Point) -> Validation:
     ordered = [*train, *split.calibrate]
     space = FeatureSpace.learn([one.features for one in train], point.blocks)
     past = Head(ordered, point.ridge_lambda, space=space).prequential()
-    calibration = fit_calibration(past[recent_mails(train, WINDOW)])
+    calibration = fit_calibration(past[recent_mails(train, FitSettings().calibration_window)])
     later = past[np.arange(len(train), len(ordered))]
     probabilities = later.probabilities(calibration)
     return Validation(
@@ -170,7 +169,7 @@ def _study(split: TimeSplit, present: Point, database: Path) -> optuna.Study:
     optuna.logging.disable_default_handler()
     optuna.logging.enable_propagation()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_directory(database.parent)
     os.close(os.open(database, os.O_CREAT | os.O_WRONLY, 0o600))
     storage = optuna.storages.RDBStorage(f"sqlite:///{database}")
     name = _name_of(split)

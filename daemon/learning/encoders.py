@@ -21,6 +21,7 @@ from classifier.manifest import (
     MANIFEST,
     ArtifactBroken,
     flush_to_disk,
+    make_private_directory,
     read_manifest,
     write_private,
 )
@@ -45,7 +46,7 @@ class TunedEncoders:
         """
         adapter = str(read_manifest(directory)["fingerprint"])[:16]
         target = self.path(adapter)
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_directory(self.root)
         if not target.exists():
             directory.rename(target)
             flush_to_disk(self.root)
@@ -65,7 +66,7 @@ class TunedEncoders:
 
     def note_run(self, outcome: Mapping[str, Any]) -> None:
         """Remember how the last deep fine-tune ended."""
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_directory(self.root)
         self._write(LAST, outcome)
 
     def last_run(self) -> dict[str, Any] | None:

@@ -6,14 +6,12 @@ never stored or logged.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from daemon.errors import FolderChanged, FolderMissing, ModelError, NotFound
-from daemon.mail.parse import parse
+from daemon.errors import ModelError, NotFound
 from daemon.store import UnitOfWork
 from daemon.store.tables import Account
 from daemon.use_cases.application import Application
@@ -90,18 +88,9 @@ def _nearest(
 
 def _with_subjects(app: Application, name: str, mails: Sequence[SimilarMail]) -> list[SimilarMail]:
     """The same mails with their subjects, as far as they can be found."""
-    places: defaultdict[tuple[str, int], dict[int, int]] = defaultdict(dict)
-    with app.store.read() as work:
-        for each in mails:
-            for placement in work.placements.of_message(each.message)[:1]:
-                place = (placement.folder.name, placement.uid_validity)
-                places[place][placement.uid] = each.message
-    subjects: dict[int, str] = {}
+    from daemon.learning.gather import fetch_mails  # noqa: PLC0415 - numpy
+
     with app.mailbox(name) as mailbox:
-        for (folder, uid_validity), by_uid in places.items():
-            try:
-                for raw in mailbox.fetch(folder, uid_validity, list(by_uid), 0):
-                    subjects[by_uid[raw.identity.uid]] = parse(raw.content).subject
-            except (FolderMissing, FolderChanged):
-                continue  # moved a moment ago; the next pass finds it again
+        found = fetch_mails(app.store, mailbox, [each.message for each in mails], max_bytes=0)
+    subjects = {message: mail.subject for message, mail in found.items()}
     return [replace(each, subject=subjects.get(each.message)) for each in mails]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,7 +85,7 @@ def tune(app: Application, name: str, trials: int, *, progress: Progress = ignor
 
 def study_file(state_dir: Path, name: str) -> Path:
     """Where the study of an account is kept: parameters and figures, nothing of any mail."""
-    return state_dir / "tuning" / f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)}.sqlite3"
+    return state_dir / "tuning" / f"{name}.sqlite3"
 
 
 def write_toml(path: Path, text: str) -> None:

@@ -26,3 +26,8 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("message_id", name=op.f("pk_reading_attempts")),
     )
+
+
+def downgrade() -> None:
+    """Migrations go forward only; restore a backup instead."""
+    raise NotImplementedError("Migrations go forward only; restore a backup instead.")
