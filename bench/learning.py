@@ -223,7 +223,10 @@ def _small_folders(steps: Sequence[Step]) -> str:
 def _reliability(results: Sequence[Result]) -> Iterator[str]:
     """What share was right among the predictions of each band of confidence."""
     bands = list(itertools.pairwise(CONFIDENCES))
-    yield "Calibration: mails and share right by how sure inboxd was.\n"
+    yield (
+        "Calibration: mails and share right by how sure inboxd was, from the first model on (while "
+        "there is one folder there is none).\n"
+    )
     yield (
         "| mailbox | "
         + " | ".join(f"{low:.0%} to {min(high, 1.0):.0%}" for low, high in bands)
@@ -233,7 +236,8 @@ def _reliability(results: Sequence[Result]) -> Iterator[str]:
     for result in results:
         cells = []
         for low, high in bands:
-            inside = [s for s in result.steps[SKIP:] if low <= s.probability < high]
+            said = (step for step in result.steps[SKIP:] if step.has_probability)
+            inside = [step for step in said if low <= step.probability < high]
             right = sum(step.is_right for step in inside)
             cells.append(f"{len(inside)}: {right / len(inside):.1%}" if inside else "–")
         yield f"| {result.name} | " + " | ".join(cells) + " |"

@@ -64,9 +64,12 @@ class ReplaySettings:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One mail as it was predicted. `predicted` None: there was no model yet. `known`: whether
-    any earlier mail lay in the true folder, or a description told of it. `cost`: what this mail
-    costs, in mails left in the inbox."""
+    """One mail as it was predicted.
+
+    `predicted`: without a model the only folder so far, None when there is none. `probability`:
+    0 when there was no model to give one. `known`: whether any earlier mail lay in the true
+    folder, or a description told of it. `cost`: what this mail costs, in mails left in the inbox.
+    """
 
     key: str
     truth: str
@@ -81,6 +84,11 @@ class Step:
         """Whether the best folder is the true one."""
         return self.predicted == self.truth
 
+    @property
+    def has_probability(self) -> bool:
+        """Whether there was a model that said how sure it is."""
+        return self.probability > 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
@@ -90,7 +98,8 @@ class ReplayReport:
     `accuracy_by_quarter`. With the abstain policy: `manual_moves` (`wrong_moves` + `left`),
     `cost` (the same, but with costly mistakes counted as configured), `coverage` (share moved),
     `precision` (of the moved; None when none was). `coverage_at_95` and `_98`: the largest share,
-    most confident first, of which 95 (98) % are right. `ece`: the expected calibration error;
+    most confident first, of which 95 (98) % are right. `ece`: the expected calibration error of
+    the mails that came with a probability (while there is one folder there is no model, and none);
     `ece_by_chance`: what perfectly calibrated probabilities would show on as many mails.
     `zero_shot_accuracy`: see `zero_shot`; None without descriptions. Seconds are wall time;
     `seconds_refit_median` of one learning step, tuning included.
@@ -290,6 +299,7 @@ def summarise(
     scored = steps[skip:]
     right = np.array([step.is_right for step in scored], dtype=np.bool_)
     confidence = np.array([step.probability for step in scored], dtype=np.float64)
+    said = np.array([step.has_probability for step in scored], dtype=np.bool_)
     moved = [step for step in scored if step.moves]
     wrong_moves = sum(not step.is_right for step in moved)
     left = len(scored) - len(moved)
@@ -310,8 +320,8 @@ def summarise(
         precision=1.0 - wrong_moves / len(moved) if moved else None,
         coverage_at_95=coverage_at(confidence, right, 0.95),
         coverage_at_98=coverage_at(confidence, right, 0.98),
-        ece=expected_calibration_error(confidence, right),
-        ece_by_chance=calibration_error_by_chance(confidence),
+        ece=expected_calibration_error(confidence[said], right[said]),
+        ece_by_chance=calibration_error_by_chance(confidence[said]),
         target_precision=target_precision,
         seconds_refit_median=seconds_refit_median,
         mails_per_second=mails_per_second,

@@ -77,6 +77,14 @@ def test_first_mails_of_a_folder_are_counted_and_wrong() -> None:
     assert report.accuracy == pytest.approx(0.5)
 
 
+def test_mails_before_the_first_model_say_nothing_about_calibration() -> None:
+    """They have no probability; guessing the only folder, mostly rightly, is not a sure zero."""
+    sure = [Step(str(n), "a", "a", 1.0, moves=True, known=True) for n in range(30)]
+    early = [Step(f"e{n}", "a", "a", 0.0, moves=False, known=True) for n in range(30)]
+    assert summarise([*early, *sure], 0, 0.97, 0.0, 1.0).ece == pytest.approx(0.0)
+    assert summarise(early, 0, 0.97, 0.0, 1.0).ece == 0.0
+
+
 def test_a_mailbox_with_one_folder_is_replayed_without_a_model() -> None:
     """There is nothing to tell apart, and nothing is moved."""
     examples = [dataclasses.replace(one, label="only") for one in mailbox(30)]
