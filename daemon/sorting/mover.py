@@ -49,8 +49,8 @@ MAX_ATTEMPTS = 3
 
 
 LATE_COPY = timedelta(hours=1)
-"""How much later than its client believes a server may still carry out a command that no answer
-came to; after that, an equal mail in the target is a person's copy."""
+"""How much later than its client believes a server may still carry out a command, also one that it
+answered with NO; after that, an equal mail in the target is a person's copy."""
 
 IMPOSSIBLE = "The server can neither MOVE nor UID EXPUNGE."
 
@@ -108,12 +108,12 @@ def plan(
     """Write the moves down. The caller commits, and only then executes them.
 
     `targets` is what `look_at_targets` found, for every target of the requests. Where an earlier
-    attempt got no answer, its copy counts as this one's, however late it arrives.
+    attempt was not carried out at once, its copy counts as this one's, however late it arrives.
     """
     moves = []
     for request in requests:
         status = targets[request.target.id]
-        earlier = work.moves.unanswered(
+        earlier = work.moves.outstanding(
             request.placement.message.id, request.target.id, now - LATE_COPY
         )
         is_again = earlier is not None and earlier.target_uid_validity == status.uid_validity

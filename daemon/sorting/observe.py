@@ -446,7 +446,7 @@ def _is_late_copy(work: UnitOfWork, account: Account, placement: Placement) -> b
     equal = work.messages.by_fingerprints(account, [message.fingerprint])[message.fingerprint]
     since = placement.arrived_at - LATE_COPY
     for known in equal:
-        move = work.moves.unanswered(known.id, placement.folder_id, since)
+        move = work.moves.outstanding(known.id, placement.folder_id, since)
         if (
             move is None
             or move.target_uid_validity != placement.uid_validity

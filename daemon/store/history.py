@@ -159,15 +159,15 @@ class Moves:
             .limit(1)
         )
 
-    def unanswered(self, message_id: int, target_folder_id: int, since: datetime) -> Move | None:
-        """The earliest attempt since then that no answer came to: it was not carried out when
-        inboxd looked, and may be carried out late."""
+    def outstanding(self, message_id: int, target_folder_id: int, since: datetime) -> Move | None:
+        """The earliest attempt since then that was not carried out when inboxd looked, whatever
+        the server had answered, and may be carried out late."""
         return self._session.scalar(
             select(Move)
             .where(
                 Move.message_id == message_id,
                 Move.target_folder_id == target_folder_id,
-                Move.state == MoveState.CANCELLED,
+                Move.state.in_([MoveState.CANCELLED, MoveState.FAILED]),
                 Move.planned_at >= since,
             )
             .options(joinedload(Move.source_folder))
@@ -185,7 +185,7 @@ class Moves:
                 Move.source_folder_id == old.folder_id,
                 Move.source_uid_validity == old.uid_validity,
                 Move.source_uid == old.uid,
-                Move.state.in_([MoveState.PLANNED, MoveState.CANCELLED]),
+                Move.state.in_([MoveState.PLANNED, MoveState.CANCELLED, MoveState.FAILED]),
             )
             .values(source_uid_validity=uid_validity, source_uid=uid)
         )
@@ -198,7 +198,7 @@ class Moves:
             .where(
                 Move.target_folder_id == folder.id,
                 Move.target_uid_validity != uid_validity,
-                Move.state.in_([MoveState.PLANNED, MoveState.CANCELLED]),
+                Move.state.in_([MoveState.PLANNED, MoveState.CANCELLED, MoveState.FAILED]),
             )
             .values(target_uid_validity=uid_validity, target_uid_next=1)
         )

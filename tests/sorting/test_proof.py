@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.errors import MailboxUnreachable
+from daemon.errors import CommandRefused, MailboxUnreachable
 from daemon.sorting import renumber
 from daemon.store.tables import Action, ArrivedBy, MoveState
 from tests.sorting.world import Killed, World
@@ -81,6 +81,39 @@ def test_a_copy_made_after_the_second_attempt_finds_nothing_to_copy(copying: Wor
     copying.server.run_late()
     copying.cycle()
     assert copying.where(MAIL) == ["Rechnungen"]
+    assert copying.mails() == before
+    copying.believes()
+
+
+def test_a_copy_that_was_refused_and_made_all_the_same_is_finished(copying: World) -> None:
+    """The server said NO, and carries it out later: one mail is left, where it should have gone."""
+    copying.deliver(MAIL)
+    before = copying.mails()
+    copying.server.fail("copy", when="late", error=CommandRefused("try later"))
+    copying.cycle()
+    assert copying.states() == [MoveState.FAILED]
+    assert copying.server.run_late() == 1
+
+    copying.cycle()
+
+    assert copying.where(MAIL) == ["Rechnungen"]
+    assert copying.mails() == before
+    assert copying.states() == [MoveState.MOVED]
+    assert [decision.action for decision in copying.decisions()] == [Action.MOVED]
+    assert copying.corrections() == []
+    copying.believes()
+
+
+def test_a_refused_copy_is_finished_under_new_numbers_too(copying: World) -> None:
+    """The inbox is renumbered before the copy appears."""
+    copying.deliver(MAIL)
+    before = copying.mails()
+    copying.server.fail("copy", when="late", error=CommandRefused("try later"))
+    copying.cycle()
+    copying.renumber("INBOX")
+    copying.cycle()
+    copying.server.run_late()
+    copying.cycle()
     assert copying.mails() == before
     copying.believes()
 
