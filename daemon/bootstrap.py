@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,6 +41,16 @@ def build(config: Config, *, on_wait: Callable[[], None] = lambda: None) -> Appl
         connect=connect,
         on_wait=on_wait,
     )
+
+
+def rebuild(app: Application, config: Config) -> Application:
+    """The program by another configuration, with the store, and where nothing of it changed the
+    engine, of the one before."""
+    settings = config.settings
+    engine = build_engine(settings.model, settings.state.dir)
+    if engine.settings == app.engine.settings:
+        engine = app.engine
+    return replace(app, settings=settings, config_path=config.path, engine=engine)
 
 
 def build_engine(model: ModelSettings, state_dir: Path) -> Engine:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, time, timedelta
 
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
@@ -14,38 +16,58 @@ from daemon.worker import Task, Tasks
 
 
 class Schedule:
-    """Polls, delayed learning after corrections, and the nightly round."""
+    """Polls, delayed learning after corrections, and the nightly round, by account."""
 
-    def __init__(self, tasks: Mapping[str, Tasks], debounce_seconds: float) -> None:
-        self._tasks = tasks
-        self._debounce = timedelta(seconds=debounce_seconds)
+    def __init__(self) -> None:
+        self._tasks: dict[str, Tasks] = {}
+        self._debounce: dict[str, timedelta] = {}
         # A late job is done once, not once for every time it was missed (a laptop that slept).
         self._scheduler = BackgroundScheduler(
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
 
-    def poll_every(self, account: str, seconds: float) -> None:
-        """Ask for a pass at least this often."""
+    def add(
+        self,
+        account: str,
+        tasks: Tasks,
+        *,
+        poll_seconds: float,
+        nightly_at: time,
+        debounce_seconds: float,
+    ) -> None:
+        """Ask for a pass at least every `poll_seconds`, and once a night to train and keep house.
+
+        In place of what was there for this account.
+        """
+        self.remove(account)
+        self._tasks[account] = tasks
+        self._debounce[account] = timedelta(seconds=debounce_seconds)
         self._scheduler.add_job(
-            self._ask(account, Task.POLL),
-            IntervalTrigger(seconds=int(seconds)),
+            self._ask(tasks, Task.POLL),
+            IntervalTrigger(seconds=int(poll_seconds)),
             id=f"poll:{account}",
         )
-
-    def nightly(self, account: str, at: time) -> None:
-        """Train and keep house once a night."""
         self._scheduler.add_job(
-            self._ask(account, Task.NIGHTLY),
-            CronTrigger(hour=at.hour, minute=at.minute),
+            self._ask(tasks, Task.NIGHTLY),
+            CronTrigger(hour=nightly_at.hour, minute=nightly_at.minute),
             id=f"nightly:{account}",
         )
 
+    def remove(self, account: str) -> None:
+        """Ask for nothing any more."""
+        self._tasks.pop(account, None)
+        for kind in ("poll", "nightly", "learn"):
+            with suppress(JobLookupError):
+                self._scheduler.remove_job(f"{kind}:{account}")
+
     def learn_soon(self, account: str) -> None:
         """Ask for learning once the person has stopped moving mail for the debounce time."""
-        at = datetime.now().astimezone() + self._debounce
+        tasks = self._tasks.get(account)
+        if tasks is None:  # taken out of the configuration meanwhile
+            return
         self._scheduler.add_job(
-            self._ask(account, Task.LEARN),
-            DateTrigger(run_date=at),
+            self._ask(tasks, Task.LEARN),
+            DateTrigger(run_date=datetime.now().astimezone() + self._debounce[account]),
             id=f"learn:{account}",
             replace_existing=True,
         )
@@ -59,6 +81,6 @@ class Schedule:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    def _ask(self, account: str, task: Task) -> Callable[[], None]:
-        tasks = self._tasks[account]
+    @staticmethod
+    def _ask(tasks: Tasks, task: Task) -> Callable[[], None]:
         return lambda: tasks.add(task)

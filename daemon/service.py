@@ -1,77 +1,101 @@
-"""The daemon's life: lock, start the workers, wait for a signal, stop within five seconds."""
+"""The daemon's life: lock, start the accounts, wait for a signal, stop within five seconds.
+
+SIGHUP does not end it, but has it read its configuration anew.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import socket
-import threading
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from types import FrameType
 
 import structlog
 
-from daemon.config.settings import Deep
+from daemon.account_runner import AccountRunner
+from daemon.crash import trace
+from daemon.errors import ConfigError, InboxdError
 from daemon.locks import instance_lock
 from daemon.schedule import Schedule
 from daemon.use_cases.application import Application
-from daemon.use_cases.deep import has_unfinished
-from daemon.worker import AccountWorker, DeepTuner, IdleWatcher, Task
+from daemon.use_cases.reload import (
+    NOTHING,
+    RELOAD_SIGNAL,
+    Changes,
+    Reload,
+    compare,
+    note_reload,
+)
 
 log = structlog.get_logger(__name__)
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, RELOAD_SIGNAL)
 
 SHUTDOWN_SECONDS = 3.0
 """How long the workers may take to finish the step they are in: with what comes before and after
 it stays below the five seconds that are promised, on a busy machine too."""
 
 
+Reread = Callable[[Application], Application]
+"""The program by the configuration as it is now, with the store of the one before. Raises
+`ConfigError`."""
+
+
 class Service:
-    """All workers of one state directory."""
+    """All accounts of one state directory."""
 
     def __init__(self, app: Application) -> None:
         self._app = app
-        self._stop = threading.Event()
-        self._tuners: dict[str, DeepTuner] = {}
-        if app.settings.training.deep is Deep.NIGHTLY:
-            self._tuners = {n: DeepTuner(app, n, self._stop) for n in app.settings.accounts}
-        self._workers = {
-            name: AccountWorker(app, name, self._stop, self._learn_soon, self._tune_tonight)
-            for name in app.settings.accounts
-        }
-        self._schedule = Schedule(
-            {name: worker.tasks for name, worker in self._workers.items()},
-            app.settings.training.debounce_seconds,
-        )
-        self._threads: list[threading.Thread] = []
+        self._schedule = Schedule()
+        self._runners: dict[str, AccountRunner] = {}
+        self._retiring: list[AccountRunner] = []
 
     def start(self) -> None:
-        """Start every account's worker, its watcher and its schedule; returns at once."""
-        for name, worker in self._workers.items():
-            account = self._app.account(name)
-            self._spawn(f"worker:{name}", worker.run)
-            if account.idle:
-                watcher = IdleWatcher(self._app, name, self._stop, worker.tasks)
-                self._spawn(f"idle:{name}", watcher.run)
-            if name in self._tuners:
-                self._spawn(f"deep:{name}", self._tuners[name].run)
-                if has_unfinished(self._app, name):
-                    self._tune_tonight(name)
-            self._schedule.poll_every(name, account.poll_seconds)
-            self._schedule.nightly(name, self._app.settings.training.nightly_at)
+        """Start every account; returns at once."""
+        for name in self._app.settings.accounts:
+            self._run(name)
         self._schedule.start()
-        log.info("service.started", accounts=len(self._workers))
+        log.info("service.started", accounts=len(self._runners))
+
+    def reload(self, reread: Reread) -> Reload:
+        """Go on by the configuration as it is now, or as before when it cannot be used.
+
+        Accounts whose settings stay the same are not interrupted; one that changes ends the step
+        it is in and begins anew. Leaves a note, see `daemon.use_cases.reload`.
+        """
+        try:
+            app = reread(self._app)
+            changes = compare(self._app.settings, app.settings)
+        except InboxdError as error:
+            log.warning("service.reload_refused", kind=type(error).__name__, error=str(error))
+            return self._noted(
+                taken=False, error=str(error) + _faults_of(error), next_step=error.next_step
+            )
+        except Exception as error:  # noqa: BLE001 - a bug in reading must not end the sorting
+            log.warning("service.reload_unexpected", **trace(error))
+            unexpected = f"Unexpected {type(error).__name__}, see the log."
+            return self._noted(taken=False, error=unexpected, next_step=InboxdError.next_step)
+        self._app = app
+        for name in (*changes.removed, *changes.changed):
+            runner = self._runners.pop(name)
+            runner.request_stop()
+            self._schedule.remove(name)
+            self._retiring.append(runner)
+        for name in (*changes.added, *changes.changed):
+            self._run(name)
+        numbers = {kind: len(names) for kind, names in asdict(changes).items()}
+        log.info("service.reloaded", **numbers)
+        return self._noted(taken=True, changes=changes)
 
     def request_stop(self) -> None:
         """Ask everybody to stop after the step they are in."""
-        self._stop.set()
-        for worker in self._workers.values():
-            worker.tasks.close()
-        for tuner in self._tuners.values():
-            tuner.tasks.close()
+        for runner in self._runners.values():
+            runner.request_stop()
 
     def shut_down(self) -> bool:
         """Stop, and wait for the workers `SHUTDOWN_SECONDS` at most.
@@ -82,36 +106,44 @@ class Service:
         self.request_stop()
         self._schedule.stop()
         deadline = time.monotonic() + SHUTDOWN_SECONDS
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        late = [thread.name for thread in self._threads if thread.is_alive()]
+        everybody = (*self._retiring, *self._runners.values())
+        late = [name for runner in everybody for name in runner.unfinished(deadline)]
         log.info("service.stopped", unfinished=late)
         return not late
 
-    def _spawn(self, name: str, body: Callable[[], None]) -> None:
-        thread = threading.Thread(target=body, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def _run(self, name: str) -> None:
+        now = time.monotonic()
+        self._retiring = [each for each in self._retiring if each.unfinished(now)]
+        before = next((each for each in reversed(self._retiring) if each.name == name), None)
+        self._runners[name] = AccountRunner(self._app, name, self._schedule, before)
+        self._runners[name].start()
 
-    def _tune_tonight(self, name: str) -> None:
-        if name in self._tuners:
-            self._tuners[name].tasks.add(Task.NIGHTLY)
+    def _noted(
+        self, *, taken: bool, changes: Changes = NOTHING, error: str = "", next_step: str = ""
+    ) -> Reload:
+        outcome = Reload(taken, self._app.clock(), os.getpid(), changes, error, next_step)
+        try:
+            note_reload(self._app.state_dir, outcome)
+        except OSError as trouble:  # a full disk; the log has it
+            log.warning("service.reload_not_noted", error=trouble.strerror)
+        return outcome
 
-    def _learn_soon(self, name: str) -> None:
-        if not self._stop.is_set():
-            self._schedule.learn_soon(name)
 
-
-def run_daemon(app: Application) -> int:
+def run_daemon(app: Application, reread: Reread) -> int:
     """Run until SIGTERM or SIGINT; a second signal kills at once. Returns the exit code.
 
+    SIGHUP reads the configuration anew, unless it came because the terminal was closed.
     Raises `AlreadyRunning` when another inboxd holds the state directory.
     """
-    with instance_lock(app.state_dir), _stop_signals() as wait_for_signal:
+    had_terminal = sys.stderr.isatty()
+    with instance_lock(app.state_dir), _signals() as wait_for_signal:
         service = Service(app)
         service.start()
         received = wait_for_signal()
-        for number in STOP_SIGNALS:
+        while received is RELOAD_SIGNAL and not (had_terminal and not sys.stderr.isatty()):
+            service.reload(reread)
+            received = wait_for_signal()
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         log.info("service.stopping", signal=received.name)
         if not service.shut_down():
@@ -121,9 +153,15 @@ def run_daemon(app: Application) -> int:
     return 0
 
 
+def _faults_of(error: InboxdError) -> str:
+    """The single faults of a configuration, each on a line of its own."""
+    faults = error.faults if isinstance(error, ConfigError) else ()
+    return "".join(f"\n  {each.key}: {each.problem} → {each.mend}" for each in faults)
+
+
 @contextmanager
-def _stop_signals() -> Iterator[Callable[[], signal.Signals]]:
-    """A function that waits for the first of `STOP_SIGNALS`.
+def _signals() -> Iterator[Callable[[], signal.Signals]]:
+    """A function that waits for the next of `SIGNALS`.
 
     The kernel may hand a signal to any thread, also to one that a numeric library started
     before this. So it is not waited for: Python's own handler, in whatever thread, writes its
@@ -133,7 +171,7 @@ def _stop_signals() -> Iterator[Callable[[], signal.Signals]]:
     with receiver, sender:
         sender.setblocking(False)
         former_descriptor = signal.set_wakeup_fd(sender.fileno())
-        former = {number: signal.signal(number, _note) for number in STOP_SIGNALS}
+        former = {number: signal.signal(number, _note) for number in SIGNALS}
         try:
             yield lambda: signal.Signals(receiver.recv(1)[0])
         finally:

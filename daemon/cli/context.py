@@ -72,6 +72,13 @@ def application(*, quiet: bool = True) -> Iterator[Application]:
         app.store.close()
 
 
+def reread(app: Application) -> Application:
+    """`app` by the configuration as it is now, logging included. Raises `ConfigError`."""
+    from daemon.bootstrap import rebuild  # noqa: PLC0415 - SQLAlchemy and imapclient
+
+    return rebuild(app, load())
+
+
 def engine_without_account() -> tuple[Engine, float]:
     """An engine for work that needs no account, and the target precision.
 

@@ -1,12 +1,13 @@
-"""run, demo."""
+"""run, reload, demo."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.context import AccountOption, JsonOption, application
+from daemon.cli.context import AccountOption, JsonOption, application, reread
 from daemon.cli.output import console, errors, percent, print_json, table
 from daemon.errors import InboxdError
 
@@ -20,6 +21,7 @@ def register(cli: typer.Typer) -> None:
     cli.command("run", epilog="Examples: inboxd run · inboxd run --once · inboxd run --dry-run")(
         run
     )
+    cli.command("reload", epilog="Example: inboxd reload")(reload)
     cli.command("demo", epilog="Example: inboxd demo")(demo)
 
 
@@ -44,7 +46,7 @@ def run(
         else:
             from daemon.service import run_daemon  # noqa: PLC0415 - APScheduler
 
-            raise typer.Exit(run_daemon(app))
+            raise typer.Exit(run_daemon(app, reread))
 
 
 def _once(app: Application, account: str | None, as_json: bool) -> None:
@@ -134,6 +136,29 @@ def _dry_run(app: Application, account: str | None, as_json: bool) -> None:
                 for e in result.decisions
             ],
         )
+
+
+def reload(as_json: JsonOption = False) -> None:
+    """Have the running daemon read its configuration anew, without a restart.
+
+    Accounts can be added, removed and changed; the others go on undisturbed. A configuration with
+    faults is refused, and the one before stays in force. SIGHUP does the same.
+    """
+    from daemon.use_cases.reload import reload as ask  # noqa: PLC0415
+
+    with application() as app:
+        outcome = ask(app)
+    if as_json:
+        print_json(outcome)
+    elif outcome.taken:
+        for what, names in asdict(outcome.changes).items():
+            if names:
+                console.print(f"{what}: {', '.join(names)}", markup=False)
+    else:
+        errors.print(f"Refused, nothing has changed. {outcome.error}", style="red", markup=False)
+        errors.print(f"→ {outcome.next_step}", markup=False)
+    if not outcome.taken:
+        raise typer.Exit(2)
 
 
 def demo(

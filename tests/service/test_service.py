@@ -217,7 +217,8 @@ def test_a_bug_in_one_account_does_not_stop_the_other(
             lambda: {s.name: s.state for s in status(app).accounts}["bad"] == "failing",
             "the error is shown",
         )
-        assert all(thread.is_alive() for thread in service._threads)
+        for runner in service._runners.values():
+            assert all(thread.is_alive() for thread in runner.threads)
 
 
 def test_a_bug_in_the_watcher_does_not_end_the_watching(
@@ -297,7 +298,7 @@ def test_what_was_to_be_learned_survives_a_broken_connection(
         eventually(lambda: last_cycle_is_known(app), "the first pass")
         server.move("Reisen", server.uids("Reisen")[:1], "Verein")
         server.fail("folders")
-        service._workers[ACCOUNT].tasks.add(Task.LEARN)
+        service._runners[ACCOUNT].worker.tasks.add(Task.LEARN)
         eventually(lambda: len(model_rows(app)) == 2, "the re-fit")
 
 
@@ -337,7 +338,7 @@ def test_the_night_changes_no_model_without_a_lesson(app: Application, server: F
     with running(app) as service:
         eventually(lambda: last_cycle_is_known(app), "the first pass")
         before = status(app).accounts[0].last_cycle
-        service._workers[ACCOUNT].tasks.add(Task.NIGHTLY)
+        service._runners[ACCOUNT].worker.tasks.add(Task.NIGHTLY)
         eventually(lambda: status(app).accounts[0].last_cycle != before, "the night's pass")
     assert len(model_rows(app)) == 1
 
@@ -431,7 +432,7 @@ def announce():
     return connect()
 server.connect = announce
 try:
-    sys.exit(run_daemon(app))
+    sys.exit(run_daemon(app, lambda app: app))
 except InboxdError as error:  # as the command line does; an error that nobody catches says nothing
     sys.exit(f"{type(error).__name__}: {error}")
 """
