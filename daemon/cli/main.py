@@ -12,7 +12,17 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import accounts, examples, held, learning, replaying, running, sorting, tuning
+from daemon.cli import (
+    accounts,
+    examples,
+    held,
+    learning,
+    models,
+    replaying,
+    running,
+    sorting,
+    tuning,
+)
 from daemon.cli.context import OPTIONS
 from daemon.cli.output import errors
 from daemon.errors import ConfigError, InboxdError
@@ -73,6 +83,7 @@ accounts.register(cli)
 examples.register(cli)
 held.register(cli)
 learning.register(cli)
+models.register(cli)
 replaying.register(cli)
 running.register(cli)
 sorting.register(cli)
