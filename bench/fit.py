@@ -1,4 +1,5 @@
-"""How long learning takes: fit, one more mail, prediction; and how large the model gets.
+"""How long learning takes: fit, one more mail, prediction, the mails most like one; and how large
+the model gets.
 
     python -m bench.fit [--sizes 500 1000 2000 4000 6000] [--folders 20] [--draws 4200]
 
@@ -21,12 +22,16 @@ import numpy as np
 
 from classifier.artifact import load_model, save_model
 from classifier.features import HASH_BITS, Block, Features
+from classifier.similar import similarities
 from trainer.examples import Example
 from trainer.fit import fit
 from trainer.head import Head
 
 HIDDEN = 384
-COLUMNS = ("mails", "fit s", "append ms", "predict 500 s", "predict 1 ms", "model MB", "peak MB")
+COLUMNS = (
+    "mails", "fit s", "append ms", "predict 500 s", "predict 1 ms", "similar s", "model MB",
+    "peak MB",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -60,6 +65,7 @@ def measured(examples: list[Example]) -> tuple[float, ...]:
         1000 * appending(examples),
         seconds(lambda: model.predict(contents, [None] * len(contents))),
         1000 * seconds(lambda: model.predict(contents[:1], [None])),
+        seconds(lambda: similarities(model.space, contents[0], (e.features for e in examples))),
         size / 1e6,
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
     )
