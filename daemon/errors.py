@@ -11,8 +11,11 @@
     ├── MailboxError           5   the server or the way to it
     │   ├── MailboxUnreachable     network, time-out, BYE: worth a retry
     │   │   ├── TlsFailed          no encryption, or nobody knows with whom; no password sent
-    │   │   └── ProtocolViolated   answers that nobody can read, or far too much of them
+    │   │   ├── ProtocolViolated   answers that nobody can read, or far too much of them
+    │   │   └── ProviderUnreachable  nobody renews tokens at the moment (OAuth 2)
     │   ├── LoginRefused           worth no retry before something changes
+    │   │   └── TokenRefused       the server does not take the access token (OAuth 2)
+    │   ├── SignInNeeded           a person has to sign in again: inboxd login NAME
     │   ├── FolderMissing
     │   ├── FolderChanged          UIDVALIDITY is not what the caller believed
     │   ├── CapabilityMissing      raised before any byte is sent
@@ -127,10 +130,44 @@ class ProtocolViolated(MailboxUnreachable):
     next_step = "Ask whoever runs the mail server; inboxd tries again by itself, ever less often."
 
 
+class ProviderUnreachable(MailboxUnreachable):
+    """The provider that issues tokens does not answer, or not sensibly; the sign-in still holds."""
+
+    next_step = "inboxd tries again by itself, ever less often. To see how it stands: inboxd check"
+
+
 class LoginRefused(MailboxError):
     """The server refused user name or password."""
 
     next_step = "Check username and password, then run: inboxd check"
+
+
+class TokenRefused(LoginRefused):
+    """The server does not take an access token: expired or withdrawn, or none of this user's.
+
+    `status` is what its challenge says (RFC 7628, 3.2.2), or "".
+    """
+
+    next_step = (
+        "Check that username is the address that you signed in with and that IMAP is enabled for "
+        "the account, then run: inboxd check"
+    )
+
+    def __init__(self, message: str, *, status: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class SignInNeeded(MailboxError):
+    """Nobody has signed in, or what was granted has ended: expired, withdrawn, unreadable."""
+
+    def __init__(self, account: str, reason: str) -> None:
+        """`reason` is a clause that goes on after a colon."""
+        super().__init__(
+            f"The account {account} needs a person to sign in: {reason}.",
+            next_step=f"Run: inboxd login {account}",
+        )
+        self.account = account
 
 
 class FolderMissing(MailboxError):

@@ -70,6 +70,19 @@ def account_lock(
 
 
 @contextmanager
+def sign_in_lock(state_dir: Path, account: str) -> Iterator[None]:
+    """Held while the tokens of one account are read, renewed and kept; waits for its turn.
+
+    A provider that gives a new refresh token for each old one takes a second use of the old one
+    for theft (RFC 9700, 4.14.2), so that two who renew at once would end the sign-in.
+    """
+    with _open(state_dir / f"sign-in.{_file_name(account)}.lock") as descriptor:
+        while not _try_lock(descriptor):
+            time.sleep(POLL_SECONDS)
+        yield
+
+
+@contextmanager
 def deep_lock(state_dir: Path, account: str) -> Iterator[None]:
     """Held during a deep fine-tune of one account. Raises `AlreadyRunning`, does not wait."""
     with _open(state_dir / f"deep.{_file_name(account)}.lock") as descriptor:

@@ -26,7 +26,9 @@ from daemon.errors import (
     MailboxUnreachable,
     ProtocolViolated,
     TlsFailed,
+    TokenRefused,
 )
+from daemon.mailbox.bearer import BearerExchange, choose_mechanism
 from daemon.mailbox.bounds import BoundedClient, ReplyLimits
 from daemon.mailbox.responses import is_refusal, refusal, response_code
 from daemon.mailbox.tls import tls_failure
@@ -118,19 +120,48 @@ class Transport:
         if not plain and "LOGINDISABLED" in names:
             raise LoginRefused("The server accepts no password on this kind of connection.")
         try:
-            with self._command("LOGIN"):
+            with self._login_command():
                 if plain:
                     answer = f"\0{username}\0{password}".encode()
                     self._imap.authenticate("PLAIN", lambda _challenge: answer)
                 else:
                     self._imap.login(_quoted(username), password)
         except CommandRefused as error:
-            if error.code in _RETRY_LOGIN_CODES:
-                self._die()
-                raise MailboxUnreachable(
-                    f"The server cannot log anybody in at the moment ({error.code})."
-                ) from error
             raise LoginRefused("The server refused user name or password.") from error
+
+    def login_with_token(self, username: str, token: str) -> None:
+        """AUTHENTICATE OAUTHBEARER (RFC 7628) or XOAUTH2. Raises `LoginRefused` when the server
+        offers neither, `TokenRefused` when it does not take the token."""
+        mechanism = choose_mechanism(self.capability_names())
+        if mechanism is None:
+            raise LoginRefused(
+                "The server takes no access tokens (neither OAUTHBEARER nor XOAUTH2).",
+                next_step='Set sign_in = "password" for this account, then run: inboxd check',
+            )
+        _check_credentials(username, token, plain=True)
+        exchange = BearerExchange(mechanism, username, token)
+        try:
+            with self._login_command():
+                self._imap.authenticate(mechanism, exchange.answer)
+        except CommandRefused as error:
+            reason = f" ({exchange.status})" if exchange.status else ""
+            raise TokenRefused(
+                f"The server refused the access token{reason}.", status=exchange.status
+            ) from error
+
+    @contextlib.contextmanager
+    def _login_command(self) -> Iterator[None]:
+        """A refusal that may be none the next time is `MailboxUnreachable`."""
+        try:
+            with self._command("LOGIN"):
+                yield
+        except CommandRefused as error:
+            if error.code not in _RETRY_LOGIN_CODES:
+                raise
+            self._die()
+            raise MailboxUnreachable(
+                f"The server cannot log anybody in at the moment ({error.code})."
+            ) from error
 
     def close(self) -> None:
         """LOGOUT if the connection still lives; never raises."""

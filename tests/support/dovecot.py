@@ -66,6 +66,8 @@ class Dovecot:
     `hidden` names capabilities that the server does not announce (it still understands the
     commands, as a real server behind a filtering proxy would). `quota` is a storage limit
     such as "200K", `acl` turns on access rights, `special_use` announces Trash, Sent and so on.
+    `introspection` is the address (RFC 7662) at which it asks about the access tokens that
+    users show; with it OAUTHBEARER and XOAUTH2 are offered, or what `mechanisms` says.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class Dovecot:
         acl: bool = False,
         quota: str = "",
         max_connections: int = 100,
+        introspection: str = "",
+        mechanisms: str = "",
     ) -> None:
         self.users = dict(users or {"alice": "secret", "bob": "secret"})
         self.user, self.password = next(iter(self.users.items()))
@@ -94,6 +98,9 @@ class Dovecot:
         self._acl = acl
         self._quota = quota
         self._max_connections = max_connections
+        self._introspection = introspection
+        bearer = " xoauth2 oauthbearer" if introspection else ""
+        self._mechanisms = mechanisms or f"plain login{bearer}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -192,6 +199,10 @@ class Dovecot:
         (self.root / "users").write_text("".join(lines))
         _write_certificate(self.root)
         (self.root / "dovecot.conf").write_text(self._configuration())
+        (self.root / "oauth2.conf").write_text(
+            f"introspection_url = {self._introspection}\nintrospection_mode = post\n"
+            "username_attribute = username\nactive_attribute = active\nactive_value = true\n"
+        )
 
     def _configuration(self) -> str:
         return "".join((self._base(), self._mail(), self._plugins(), self._services()))
@@ -203,6 +214,12 @@ class Dovecot:
             internal = login = pwd.getpwuid(os.geteuid()).pw_name
             group = grp.getgrgid(os.getegid()).gr_name
         passwords = f"driver = passwd-file\n  args = username_format=%u {self.root}/users"
+        tokens = (
+            "passdb {\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n"
+            f"  args = {self.root}/oauth2.conf\n}}\n"
+            if self._introspection
+            else ""
+        )
         return f"""\
 base_dir = {self.root}/run
 state_dir = {self.root}/state
@@ -221,10 +238,10 @@ ssl = yes
 ssl_cert = <{self.root}/cert.pem
 ssl_key = <{self.root}/key.pem
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = {self._mechanisms}
 # A refused login answers at once and does not slow down the next ones.
 auth_failure_delay = 0
-passdb {{
+{tokens}passdb {{
   {passwords}
 }}
 userdb {{
