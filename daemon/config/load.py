@@ -19,7 +19,7 @@ from daemon.config.environment import (
     read_environment,
 )
 from daemon.config.faults import faults_of, unknown_key
-from daemon.config.settings import AccountSettings, Settings
+from daemon.config.settings import AccountSettings, Section, Settings
 from daemon.errors import ConfigError, ConfigFault
 
 SYSTEM_CONFIG = Path("/etc/inboxd/config.toml")
@@ -169,9 +169,12 @@ def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
     accounts = {
         name: account.model_copy(
             update={
-                key: base / path
-                for key in ("password_file", "ca_file")
-                if (path := getattr(account, key)) is not None
+                **_absolute(account, ("password_file", "ca_file"), base),
+                "oauth": account.oauth.model_copy(
+                    update=_absolute(
+                        account.oauth, ("client_secret_file", "key_file", "ca_file"), base
+                    )
+                ),
             }
         )
         for name, account in settings.accounts.items()
@@ -184,6 +187,12 @@ def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
         }
     )
     return settings.model_copy(update={"state": state, "model": model, "accounts": accounts})
+
+
+def _absolute(section: Section, keys: tuple[str, ...], base: Path) -> dict[str, Path]:
+    """Those of the paths that are set, counted from `base`."""
+    paths = ((key, getattr(section, key)) for key in keys)
+    return {key: base / path for key, path in paths if path is not None}
 
 
 def _encoder(encoder: str, base: Path) -> str:

@@ -1,11 +1,19 @@
-"""Passwords: where they are looked for, and how one is kept in the keyring.
+"""Passwords and what else is secret: where it is looked for, and how it is kept in the keyring.
 
-The only module that imports keyring. The order is: systemd credential, `password_file`,
-keyring; the first two work where nobody is logged in, which a keyring mostly does not.
+The only module that imports keyring. The order is: systemd credential, the file that the
+configuration names, keyring; the first two work where nobody is logged in, which a keyring
+mostly does not.
+
+| secret | credential | file | keyring entry |
+|---|---|---|---|
+| password | `inboxd.NAME.password` | `password_file` | `NAME` |
+| client secret | `inboxd.NAME.client_secret` | `client_secret_file` | `NAME:client_secret` |
+| key of the tokens | `inboxd.token_key` | `key_file` | none: `NAME:tokens` are the tokens |
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -21,6 +29,9 @@ from daemon.errors import SecretMissing
 SERVICE = "inboxd"
 """The service name of our entries in the keyring; the user name is the account's name."""
 
+TOKEN_KEY = "inboxd.token_key"  # noqa: S105 - the name of a credential
+"""One key for the tokens of all accounts."""
+
 CONTAINER_SECRETS = (Path("/run/secrets"), Path("/var/run/secrets"))
 """Container runtimes mount secrets here, for one container only but readable by all in it."""
 
@@ -29,13 +40,17 @@ _LARGEST_FILE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A password that does not show itself in logs, tracebacks or `repr`."""
+    """A password or token that does not show itself in logs, tracebacks or `repr`."""
 
     _value: str = field(repr=False)
 
     def reveal(self) -> str:
         """The password itself, for the login and for nothing else."""
         return self._value
+
+
+class KeyringUseless(Exception):
+    """The keyring does not work here; the text says why, and holds no secret."""
 
 
 class _NotHere(Exception):
@@ -47,24 +62,117 @@ def find_password(account_name: str, account: AccountSettings) -> Secret:
 
     Raises `SecretMissing`, naming each place and why it did not help.
     """
-    reasons: list[str] = []
-    for place, path in _files(account_name, account):
-        if path is None:
-            reasons.append(place)
-            continue
-        try:
-            return _read_file(path)
-        except _NotHere as reason:
-            reasons.append(f"{place} {path}: {reason}")
-    try:
-        return _read_keyring(account_name)
-    except _NotHere as reason:
-        reasons.append(f'keyring, service "{SERVICE}", user "{account_name}": {reason}')
+    found = _find(
+        (f"inboxd.{account_name}.password", account_name),
+        ("password_file", account.password_file),
+        account_name,
+    )
+    if isinstance(found, Secret):
+        return found
     raise SecretMissing(
-        f"No password for the account {account_name}. Looked at:\n"
-        + "\n".join(f"  - {reason}" for reason in reasons),
+        f"No password for the account {account_name}. Looked at:\n{_lines(found)}",
         next_step=_ways_that_work(account_name),
     )
+
+
+def find_client_secret(account_name: str, account: AccountSettings) -> Secret:
+    """The secret that the provider gave to inboxd, where it gave one.
+
+    Raises `SecretMissing`, naming each place and why it did not help.
+    """
+    credential = f"inboxd.{account_name}.client_secret"
+    entry = f"{account_name}:client_secret"
+    file = account.oauth.client_secret_file
+    found = _find((credential,), ("client_secret_file", file), entry)
+    if isinstance(found, Secret):
+        return found
+    raise SecretMissing(
+        f"No client secret for the account {account_name}. Looked at:\n{_lines(found)}",
+        next_step="Write the client secret into a file that only you can read (chmod 600) and "
+        f"name it as client_secret_file in [accounts.{account_name}.oauth], or give the service "
+        f"a systemd credential: LoadCredential={credential}:/path/to/file",
+    )
+
+
+def has_client_secret(account_name: str, account: AccountSettings) -> bool:
+    """Whether a place is set up for one; public clients have none, which is no fault.
+
+    Only what was set up counts: an entry in the keyring is there or not.
+    """
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    credential = f"inboxd.{account_name}.client_secret"
+    if account.oauth.client_secret_file is not None:
+        return True
+    if directory and (Path(directory) / credential).exists():
+        return True
+    with contextlib.suppress(_NotHere):
+        _read_keyring(f"{account_name}:client_secret")
+        return True
+    return False
+
+
+def find_token_key(account_name: str, account: AccountSettings) -> Secret | None:
+    """The key under which tokens are kept in a file, None when none is set up.
+
+    Raises `SecretMissing` when one is set up and cannot be used: tokens must not quietly go to
+    another place.
+    """
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(directory) / TOKEN_KEY if directory else None
+    if path is None or not path.exists():
+        path = account.oauth.key_file
+    if path is None:
+        return None
+    try:
+        return _read_file(path)
+    except _NotHere as reason:
+        raise SecretMissing(
+            f"The key of the tokens of the account {account_name} cannot be used: "
+            f"{path}: {reason}.",
+            next_step=token_places(account_name),
+        ) from reason
+
+
+def token_places(account_name: str) -> str:
+    """The two ways of keeping tokens that work without a keyring."""
+    return (
+        "Without a keyring, tokens are kept encrypted under a key of yours. Make one (umask 077; "
+        f"openssl rand -base64 32 > FILE) and name the file as key_file in "
+        f"[accounts.{account_name}.oauth], or give the service a systemd credential: "
+        f"LoadCredential={TOKEN_KEY}:/path/to/file"
+    )
+
+
+def read_entry(entry: str) -> Secret | None:
+    """What the keyring holds under a user name, None when it holds nothing.
+
+    Raises `KeyringUseless`, with the reason.
+    """
+    try:
+        kept = keyring.get_password(SERVICE, entry)
+    except Exception as error:  # backends are plug-ins, each with its own errors
+        raise KeyringUseless(_keyring_trouble(error)) from error
+    return Secret(kept) if kept else None
+
+
+def store_entry(entry: str, secret: Secret) -> None:
+    """Keep it in the keyring of the user who runs this. Raises `KeyringUseless`."""
+    try:
+        keyring.set_password(SERVICE, entry, secret.reveal())
+        kept = keyring.get_password(SERVICE, entry)
+    except Exception as error:  # backends are plug-ins, each with its own errors
+        raise KeyringUseless(_keyring_trouble(error)) from error
+    if kept != secret.reveal():  # keyring's null backend takes everything and keeps nothing
+        raise KeyringUseless(f"{_backend_name()} does not keep what it is given")
+
+
+def delete_entry(entry: str) -> None:
+    """Forget it. Raises `KeyringUseless`; an entry that is not there is no error."""
+    try:
+        if keyring.get_password(SERVICE, entry) is not None:
+            keyring.delete_password(SERVICE, entry)
+    except Exception as error:  # backends are plug-ins, each with its own errors
+        raise KeyringUseless(_keyring_trouble(error)) from error
 
 
 def store_password(account_name: str, secret: Secret) -> None:
@@ -73,26 +181,50 @@ def store_password(account_name: str, secret: Secret) -> None:
     Raises `SecretMissing` when there is no keyring that keeps it; nothing is stored then.
     """
     try:
-        keyring.set_password(SERVICE, account_name, secret.reveal())
-        kept = keyring.get_password(SERVICE, account_name)
-    except Exception as error:  # backends are plug-ins, each with its own errors
-        raise _not_stored(account_name, _keyring_trouble(error)) from error
-    if kept != secret.reveal():  # keyring's null backend takes everything and keeps nothing
-        raise _not_stored(account_name, f"{_backend_name()} does not keep what it is given")
+        store_entry(account_name, secret)
+    except KeyringUseless as error:
+        raise _not_stored(account_name, str(error)) from error
 
 
-def _files(account_name: str, account: AccountSettings) -> Iterator[tuple[str, Path | None]]:
+def _find(
+    credentials: tuple[str, ...], file: tuple[str, Path | None], entry: str
+) -> Secret | list[str]:
+    """The secret from the first place that has it, or why each place did not help."""
+    reasons: list[str] = []
+    for place, path in _files(credentials, file):
+        if path is None:
+            reasons.append(place)
+            continue
+        try:
+            return _read_file(path)
+        except _NotHere as reason:
+            reasons.append(f"{place} {path}: {reason}")
+    try:
+        return _read_keyring(entry)
+    except _NotHere as reason:
+        reasons.append(f'keyring, service "{SERVICE}", user "{entry}": {reason}')
+    return reasons
+
+
+def _lines(reasons: list[str]) -> str:
+    return "\n".join(f"  - {reason}" for reason in reasons)
+
+
+def _files(
+    credentials: tuple[str, ...], file: tuple[str, Path | None]
+) -> Iterator[tuple[str, Path | None]]:
     """The files to try, each with the kind of place; None for a place that is not set up."""
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")  # systemd.exec(5), LoadCredential=
-    if credentials:
-        for name in (f"inboxd.{account_name}.password", account_name):
-            yield "systemd credential", Path(credentials) / name
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")  # systemd.exec(5), LoadCredential=
+    if directory:
+        for name in credentials:
+            yield "systemd credential", Path(directory) / name
     else:
         yield "systemd credential: none given ($CREDENTIALS_DIRECTORY is not set)", None
-    if account.password_file is not None:
-        yield "password_file", account.password_file
+    option, path = file
+    if path is not None:
+        yield option, path
     else:
-        yield "password_file: not set in the configuration", None
+        yield f"{option}: not set in the configuration", None
 
 
 def _read_file(path: Path) -> Secret:
@@ -111,7 +243,7 @@ def _read_file(path: Path) -> Secret:
 
 def _only_line(content: bytes) -> str:
     if len(content) > _LARGEST_FILE:
-        raise _NotHere("is too large for a password")
+        raise _NotHere("is too large for a secret")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
@@ -150,14 +282,14 @@ def _all_passable(path: Path, bits: int) -> bool:
     return all(directory.stat().st_mode & bits for directory in path.parents)
 
 
-def _read_keyring(account_name: str) -> Secret:
+def _read_keyring(entry: str) -> Secret:
     try:
-        password = keyring.get_password(SERVICE, account_name)
-    except Exception as error:  # backends are plug-ins, each with its own errors
-        raise _NotHere(_keyring_trouble(error)) from error
-    if not password:
+        found = read_entry(entry)
+    except KeyringUseless as error:
+        raise _NotHere(str(error)) from error
+    if found is None:
         raise _NotHere("has no such entry")
-    return Secret(password)
+    return found
 
 
 def _keyring_trouble(error: Exception) -> str:

@@ -38,6 +38,7 @@ from daemon.config.values import (
     Switch,
     Text,
     TimeOfDay,
+    Url,
     Whole,
     fault,
     is_loopback,
@@ -62,6 +63,15 @@ class Tls(enum.StrEnum):
     IMPLICIT = "implicit"
     STARTTLS = "starttls"
     NONE = "none"
+
+
+class SignIn(enum.StrEnum):
+    """How an account proves to the mail server who it is."""
+
+    PASSWORD = "password"  # noqa: S105 - the name of a way
+    GOOGLE = "google"
+    MICROSOFT = "microsoft"
+    OIDC = "oidc"
 
 
 class Mode(enum.StrEnum):
@@ -413,6 +423,42 @@ class FolderSettings(Section):
     [accounts.NAME.folders.descriptions]."""
 
 
+class OAuthSettings(Section):
+    """How an account signs in with OAuth 2, for sign_in = "google", "microsoft" or "oidc"; the
+    command `inboxd login NAME` then asks you once in the browser.
+
+    docs/accounts.md says for each provider where the client id comes from.
+    """
+
+    client_id: Text | None = Field(None, examples=["inboxd"])
+    """The id under which the provider knows inboxd. You register it there."""
+
+    client_secret_file: FilePath | None = Field(None, examples=["/etc/inboxd/client-secret"])
+    """File that holds the client secret and nothing else, where the provider gave you one
+    (Google does). inboxd looks for the systemd credential inboxd.NAME.client_secret first, then
+    here, then in the keyring (service "inboxd", user "NAME:client_secret")."""
+
+    issuer: Url | None = Field(None, examples=["https://login.example.org/realms/mail"])
+    """For "oidc": the address of the provider, under which it publishes
+    /.well-known/openid-configuration."""
+
+    tenant: Text = "common"
+    """For "microsoft": which accounts may sign in, "common", "consumers", "organizations" or the
+    id of your organisation."""
+
+    scopes: tuple[Text, ...] = Field((), examples=[["openid", "email", "offline_access"]])
+    """What inboxd asks the provider for; by default what reading mail needs there."""
+
+    key_file: FilePath | None = Field(None, examples=["/etc/inboxd/token-key"])
+    """File with the key under which the tokens are encrypted in the state directory, where there
+    is no keyring. A key is made with: openssl rand -base64 32. inboxd looks for the systemd
+    credential inboxd.token_key first, then here; without a key the tokens are in the keyring."""
+
+    ca_file: FilePath | None = Field(None, examples=["/etc/inboxd/login-ca.pem"])
+    """PEM file with the certificate authority of the provider, when it is not one that the system
+    trusts."""
+
+
 class AccountSettings(Section):
     """One mail account. NAME is yours to choose: letters, digits, - and _."""
 
@@ -429,6 +475,11 @@ class AccountSettings(Section):
 
     username: Text = Field(examples=["alice@example.org"])
     """The name to log in with, often the whole mail address."""
+
+    sign_in: SignIn = SignIn.PASSWORD
+    """How inboxd signs in: "password" (app passwords too), or OAuth 2 with "google", "microsoft"
+    or another provider, "oidc". All but the first need [accounts.NAME.oauth] and once the command
+    `inboxd login NAME`."""
 
     password_file: FilePath | None = Field(None, examples=["/run/secrets/inboxd-private"])
     """File that holds the password and nothing else. Others must not be able to read it. inboxd
@@ -457,6 +508,29 @@ class AccountSettings(Section):
 
     folders: FolderSettings = Field(default_factory=FolderSettings)
     """The roles of the folders."""
+
+    oauth: OAuthSettings = Field(default_factory=OAuthSettings, validate_default=True)
+    """How the account signs in with OAuth 2."""
+
+    @field_validator("oauth")
+    @classmethod
+    def _a_provider_knows_its_client(
+        cls, oauth: OAuthSettings, info: ValidationInfo
+    ) -> OAuthSettings:
+        sign_in = info.data.get("sign_in", SignIn.PASSWORD)
+        if sign_in is not SignIn.PASSWORD and oauth.client_id is None:
+            raise fault(
+                f'lacks client_id, which sign_in = "{sign_in.value}" needs',
+                "Register inboxd with the provider (docs/accounts.md says how) and write "
+                'client_id = "…" into this section.',
+            )
+        if sign_in is SignIn.OIDC and oauth.issuer is None:
+            raise fault(
+                'lacks issuer, which sign_in = "oidc" needs',
+                "Write the provider's address into this section, for example: "
+                'issuer = "https://login.example.org/realms/mail"',
+            )
+        return oauth
 
     @field_validator("tls")
     @classmethod

@@ -7,6 +7,7 @@ import re
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -73,6 +74,19 @@ def _check_host(host: str) -> str:
     return host
 
 
+def _check_url(url: str) -> str:
+    parts = urlsplit(url)
+    is_safe = parts.scheme == "https" or is_loopback(parts.hostname or "")
+    if parts.scheme not in {"https", "http"} or not parts.hostname or not is_safe:
+        raise fault(
+            "must be an address that begins with https://",
+            'Write for example: "https://login.example.org"; http:// is for this machine only.',
+        )
+    if parts.query or parts.fragment or parts.username is not None:
+        raise fault("must be without user, ? and #", "Leave out what stands before @ or after ?.")
+    return url.rstrip("/")
+
+
 def _check_pattern(pattern: str) -> str:
     if not pattern:
         raise fault(
@@ -133,6 +147,7 @@ FolderName = Annotated[str, AfterValidator(_check_described_name)]
 Description = Annotated[str, AfterValidator(_check_description)]
 Confusion = Annotated[str, AfterValidator(_check_confusion)]
 Cost = Annotated[float, Field(strict=True, ge=LOWEST, le=HIGHEST)]
+Url = Annotated[Text, AfterValidator(_check_url)]
 AccountName = Annotated[str, AfterValidator(_check_account_name)]
 Host = Annotated[Text, AfterValidator(_check_host)]
 TimeOfDay = Annotated[time, BeforeValidator(_read_time)]
