@@ -7,15 +7,17 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from daemon.config.load import Config
 from daemon.config.secrets import Secret, find_password
-from daemon.config.settings import AccountSettings, ModelSettings
+from daemon.config.settings import AccountSettings, ModelSettings, SignIn
 from daemon.learning.engine import Engine, EngineSettings
-from daemon.mailbox.connection import ConnectionSettings
+from daemon.mailbox.connection import Bearer, ConnectionSettings
 from daemon.mailbox.imap import ImapMailbox
 from daemon.mailbox.port import Mailbox
+from daemon.sign_in.keeper import open_keeper
 from daemon.store import Store
 from daemon.use_cases.application import Application
 
@@ -38,7 +40,7 @@ def build(config: Config, *, on_wait: Callable[[], None] = lambda: None) -> Appl
         store=Store.open(state_dir),
         engine=build_engine(settings.model, state_dir),
         clock=utc_now,
-        connect=connect,
+        connect=partial(connect, state_dir=state_dir),
         on_wait=on_wait,
     )
 
@@ -69,12 +71,15 @@ def build_engine(model: ModelSettings, state_dir: Path) -> Engine:
     )
 
 
-def connect(name: str, account: AccountSettings) -> Mailbox:
-    """Log in with the password from wherever it is kept."""
-    return open_mailbox(account, find_password(name, account))
+def connect(name: str, account: AccountSettings, *, state_dir: Path) -> Mailbox:
+    """Log in with the password or the tokens from wherever they are kept."""
+    if account.sign_in is SignIn.PASSWORD:
+        return open_mailbox(account, find_password(name, account))
+    keeper = open_keeper(name, account, state_dir, utc_now)
+    return open_mailbox(account, Bearer(keeper.access_token))
 
 
-def open_mailbox(account: AccountSettings, password: Secret) -> Mailbox:
+def open_mailbox(account: AccountSettings, password: Secret | Bearer) -> Mailbox:
     """Log in to one account. Raises `MailboxError` and its kinds."""
     return ImapMailbox.connect(
         ConnectionSettings(
@@ -82,7 +87,7 @@ def open_mailbox(account: AccountSettings, password: Secret) -> Mailbox:
             port=account.port,
             tls=account.tls.value,
             username=account.username,
-            password=password.reveal,
+            password=password if isinstance(password, Bearer) else password.reveal,
             timeout=float(account.timeout_seconds),
             ca_file=Path(account.ca_file) if account.ca_file is not None else None,
         )

@@ -20,6 +20,7 @@ from daemon.errors import (
     LoginRefused,
     MailboxError,
     SecretMissing,
+    SignInNeeded,
     StateError,
 )
 from daemon.mailbox.port import Mailbox
@@ -27,6 +28,7 @@ from daemon.use_cases.application import Application
 from daemon.use_cases.cycle import is_learning_due, is_paused, record_failure, run_cycle
 from daemon.use_cases.deep import is_deep_due, train_deep
 from daemon.use_cases.housekeeping import keep_house
+from daemon.use_cases.sign_in import stay_signed_in
 
 log = structlog.get_logger(__name__)
 
@@ -160,6 +162,7 @@ class AccountWorker:
             with self._app.locked(self._name):
                 keep_house(self._app, self._name)
             self._tune_tonight(self._name)
+            stay_signed_in(self._app, self._name)
 
     def _failed(self, error: InboxdError) -> None:
         log.warning(
@@ -170,7 +173,7 @@ class AccountWorker:
         except StateError as trouble:
             # A full disk, a lock that is held for ever: the log has to do, the worker goes on.
             log.warning("worker.failure_not_recorded", account=self._name, error=str(trouble))
-        hopeless = isinstance(error, LoginRefused | SecretMissing)
+        hopeless = isinstance(error, LoginRefused | SecretMissing | SignInNeeded)
         self._back_off.wait(LONGEST_BACK_OFF if hopeless else 0.0)
         self.tasks.add(Task.POLL)
 

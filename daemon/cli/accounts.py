@@ -50,7 +50,12 @@ def init(
     force: Annotated[bool, typer.Option(help="Replace an existing configuration.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Set up an account: asks, logs in, lists the folders, writes a commented config.toml."""
+    """Set up an account: asks, logs in, lists the folders, writes a commented config.toml.
+
+    For an account that is opened with a password, app passwords too. One that signs in with
+    Google, Microsoft or another provider is written by hand (docs/accounts.md), then signed in
+    to with: inboxd login ACCOUNT
+    """
     from daemon.bootstrap import open_mailbox  # noqa: PLC0415
     from daemon.config.load import user_config_path  # noqa: PLC0415
     from daemon.use_cases.init import create_folders, probe, write_config  # noqa: PLC0415
@@ -178,7 +183,8 @@ def check(account: AccountOption = None, as_json: JsonOption = False) -> None:
 
 def _print_check(result: AccountCheck) -> None:
     mark = "[green]✓[/green]" if result.ok else "[red]✗[/red]"
-    console.print(f"\n{mark} account [bold]{result.name}[/bold], mode {result.mode}")
+    way = "" if result.sign_in == "password" else f", signs in with {result.sign_in}"
+    console.print(f"\n{mark} account [bold]{result.name}[/bold], mode {result.mode}{way}")
     if result.error is not None:
         errors.print(f"  {result.error}", style="red", markup=False)
         errors.print(f"  → {result.next_step}", markup=False)

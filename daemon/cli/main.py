@@ -20,6 +20,7 @@ from daemon.cli import (
     models,
     replaying,
     running,
+    sign_in,
     sorting,
     tuning,
 )
@@ -86,6 +87,7 @@ learning.register(cli)
 models.register(cli)
 replaying.register(cli)
 running.register(cli)
+sign_in.register(cli)
 sorting.register(cli)
 tuning.register(cli)
 

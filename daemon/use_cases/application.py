@@ -19,6 +19,7 @@ from daemon.learning.engine import Engine
 from daemon.learning.refit import RefitSettings
 from daemon.locks import account_lock
 from daemon.mailbox.port import Mailbox
+from daemon.sign_in.keeper import TokenKeeper, open_keeper
 from daemon.sorting.bursts import BurstLimits
 from daemon.sorting.folders import FolderPatterns
 from daemon.store import Store
@@ -141,9 +142,14 @@ class Application:
         """What mistakes cost, by folder name."""
         return Costs.from_lines(self.settings.model.costs)
 
+    def keeper(self, name: str) -> TokenKeeper:
+        """The tokens of an account that signs in with OAuth 2. Errors as in `open_keeper`."""
+        return open_keeper(name, self.account(name), self.state_dir, self.clock)
+
     @contextmanager
     def mailbox(self, name: str) -> Iterator[Mailbox]:
-        """A logged-in connection, closed afterwards. Raises `MailboxError`, `SecretMissing`."""
+        """A logged-in connection, closed afterwards. Raises `MailboxError`, `SecretMissing`,
+        and `ExtraMissing` for a way of signing in whose packages are not installed."""
         mailbox = self.connect(name, self.account(name))
         try:
             yield mailbox

@@ -30,6 +30,7 @@ class AccountCheck:
     name: str
     ok: bool
     mode: str
+    sign_in: str = "password"
     error: str | None = None
     next_step: str | None = None
     exit_code: int = 0
@@ -49,6 +50,7 @@ def check(app: Application, name: str | None) -> list[AccountCheck]:
 
 def _check(app: Application, name: str) -> AccountCheck:
     mode = app.account(name).mode.value
+    sign_in = app.account(name).sign_in.value
     model = None
     try:
         model = app.engine.account(name).current()
@@ -57,12 +59,13 @@ def _check(app: Application, name: str) -> AccountCheck:
             found = _look(mailbox, app.patterns(name), name, mode, model, described)
         labels = {each.name for each in found.folders if each.role == Role.LABEL.value}
         costs = cost_warnings(app, name, labels)
-        return replace(found, warnings=(*found.warnings, *costs))
+        return replace(found, sign_in=sign_in, warnings=(*found.warnings, *costs))
     except InboxdError as error:
         return AccountCheck(
             name,
             ok=False,
             mode=mode,
+            sign_in=sign_in,
             error=str(error),
             next_step=error.next_step,
             exit_code=error.exit_code,
