@@ -13,9 +13,11 @@ from tests.support.command import Home
 COMMANDS = (
     "init", "check", "learn", "run", "demo", "status", "history", "why", "undo", "train",
     "classify", "pause", "resume", "models", "examples", "held", "replay", "tune",
+    "login", "logout",
 )  # fmt: skip
 
-HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler")
+HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler",
+         "authlib", "google.auth", "msal", "requests", "cryptography")  # fmt: skip
 
 _IMPORTED = """
 import json, sys

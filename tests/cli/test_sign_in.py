@@ -164,7 +164,7 @@ def killed_while_renewing(world: World) -> bytes:
     world.provider.expire()
     pids: list[int] = []
     world.provider.before_answer = lambda _kind, _form: os.kill(pids[0], signal.SIGKILL)
-    # Stopped until its process id is known: the provider may be asked before `Popen` returns.
+    # The command takes longer to start than `Popen` to return, so its process id is known.
     process = world.home.start("check")
     pids.append(process.pid)
     process.communicate()
@@ -223,10 +223,6 @@ def test_a_missing_package_is_named_with_its_command(world: World) -> None:
     """As after a plain `pip install inboxd`."""
     script = (
         "import sys\n"
-        "class Hidden:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.partition('.')[0] == 'authlib':\n"
-        "            raise ModuleNotFoundError(name)\n"
         "import importlib.util\n"
         "find = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda name, *rest: None if name == 'authlib' "

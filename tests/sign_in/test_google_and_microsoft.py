@@ -6,6 +6,7 @@ providers answer so is not.
 
 from __future__ import annotations
 
+import ssl
 import urllib.parse
 from collections.abc import Iterator
 from functools import partial
@@ -60,22 +61,20 @@ def provider(
     return found
 
 
-def browse(visited: Visit, context: object) -> None:
+def browse(visited: Visit, context: ssl.SSLContext) -> None:
     """The person opens the page and agrees."""
-    visit_later(visited.url, context)  # type: ignore[arg-type]
+    visit_later(visited.url, context)
 
 
 @pytest.fixture
-def consent(authority_context: object) -> partial[None]:
+def consent(authority_context: ssl.SSLContext) -> partial[None]:
     """A browser that believes the provider."""
     return partial(browse, context=authority_context)
 
 
 @pytest.fixture
-def authority_context(ca_file: Path) -> object:
+def authority_context(ca_file: Path) -> ssl.SSLContext:
     """TLS of that browser."""
-    import ssl  # noqa: PLC0415 - only here
-
     return ssl.create_default_context(cafile=str(ca_file))
 
 

@@ -11,6 +11,7 @@ import pytest
 from daemon.errors import ProviderUnreachable, SignInNeeded
 from daemon.locks import sign_in_lock
 from daemon.sign_in.keeper import TokenKeeper
+from daemon.sign_in.tokens import read_grant
 from tests.sign_in.conftest import Clock, keeper_of
 from tests.support.identity_provider import IdentityProvider
 
@@ -123,8 +124,6 @@ def test_without_a_refresh_token_the_sign_in_ends_with_the_token(
 ) -> None:
     """Some providers give none without offline_access."""
     keeper = keeper_of(provider, clock, signed_in=False)
-    from daemon.sign_in.tokens import read_grant  # noqa: PLC0415 - only here
-
     keeper.vault.write(read_grant({"access_token": "abc", "expires_in": 600}, clock()))
     assert keeper.access_token() == "abc"
     clock.turn(hours=1)

@@ -14,7 +14,6 @@ import keyring
 import pytest
 from keyring.backends import fail, null
 
-from daemon.config.secrets import Secret
 from daemon.config.settings import AccountSettings
 from daemon.errors import SecretMissing, SignInNeeded, StateError
 from daemon.sign_in.tokens import Tokens, read_grant
@@ -209,4 +208,3 @@ def test_a_keyring_entry_that_is_not_ours_needs_a_new_sign_in(memory: MemoryKeyr
     with pytest.raises(SignInNeeded) as caught:
         KeyringVault("private").read()
     assert "hunter2" not in str(caught.value)
-    assert Secret("hunter2") is not None

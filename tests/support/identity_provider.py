@@ -155,7 +155,8 @@ class IdentityProvider:
             self.requests.append((path, form))
             if path == "/token" and not self._knows_client(form, authorization):
                 return 401, {"error": "invalid_client"}
-            return places.get(path, lambda _form: (404, {"error": "not_found"}))(form)
+            answer = places.get(path)
+            return answer(form) if answer is not None else (404, {"error": "not_found"})
 
     def redirect(self, form: Form) -> str | None:
         """Where the authorization page sends the browser."""
