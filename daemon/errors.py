@@ -162,9 +162,10 @@ class SignInNeeded(MailboxError):
     """Nobody has signed in, or what was granted has ended: expired, withdrawn, unreadable."""
 
     def __init__(self, account: str, reason: str) -> None:
-        """`reason` is a clause that goes on after a colon."""
+        """`reason` is a clause that goes on after a colon. The command stands in the text, too:
+        `status` and the log show only that."""
         super().__init__(
-            f"The account {account} needs a person to sign in: {reason}.",
+            f"The account {account} needs a person to sign in (inboxd login {account}): {reason}.",
             next_step=f"Run: inboxd login {account}",
         )
         self.account = account

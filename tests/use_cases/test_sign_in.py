@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from daemon.config.settings import AccountSettings
 from daemon.errors import ProviderUnreachable, SignInNeeded
+from daemon.mailbox.port import Mailbox
 from daemon.sign_in.tokens import read_grant
 from daemon.use_cases.application import Application
 from daemon.use_cases.check import check
 from daemon.use_cases.sign_in import sign_out, stay_signed_in
+from daemon.use_cases.status import status
+from daemon.worker import LONGEST_BACK_OFF, AccountWorker
 from tests.support.fake_mailbox import FakeServer
 from tests.support.identity_provider import CLIENT_ID, IdentityProvider
 from tests.use_cases.apps import ACCOUNT, Clock, closing, make_app
@@ -77,6 +83,37 @@ def test_a_sign_in_that_has_ended_is_told_at_night(
     provider.revoke_all()
     with pytest.raises(SignInNeeded):
         stay_signed_in(app, ACCOUNT)
+
+
+class OneFailure(threading.Event):
+    """The stop of a worker, which comes with its first pause; how long that would have been."""
+
+    seconds: float | None = None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Do not wait."""
+        self.seconds = timeout
+        self.set()
+        return True
+
+
+def test_a_worker_waits_for_the_person_and_status_names_the_command(
+    app: Application, provider: IdentityProvider
+) -> None:
+    """Another attempt in two seconds would be refused, too."""
+
+    def connect(name: str, _account: AccountSettings) -> Mailbox:
+        turn(app, 24)
+        app.keeper(name).access_token()
+        raise AssertionError("nobody is signed in")
+
+    provider.revoke_all()
+    stop = OneFailure()
+    AccountWorker(replace(app, connect=connect), ACCOUNT, stop, lambda _name: None).run()
+    assert stop.seconds == LONGEST_BACK_OFF
+    error = status(app).accounts[0].error
+    assert error is not None
+    assert f"inboxd login {ACCOUNT}" in error
 
 
 def test_signing_out_while_the_provider_is_down_forgets_all_the_same(
