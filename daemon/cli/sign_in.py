@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import webbrowser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.context import JsonOption, application, one_account
+from daemon.cli.context import JsonOption, application
 from daemon.cli.output import console, errors, json_line, print_json, when
 
 if TYPE_CHECKING:
     from daemon.sign_in.provider import Visit
+    from daemon.use_cases.application import Application
 
 AccountArgument = Annotated[
     str | None, typer.Argument(metavar="ACCOUNT", help="Its name in the configuration.")
@@ -59,10 +62,11 @@ def login(
         if as_json:
             json_line({"event": "visit", "visit": visit})
         else:
-            _tell(visit, opened=browser and visit.code is None and webbrowser.open(visit.url))
+            opens = browser and visit.code is None and _has_desktop()
+            _tell(visit, opened=opens and webbrowser.open(visit.url))
 
     with application() as app:
-        name = one_account(app, account)
+        name = _account(app, account)
         done = sign_in(app, name, Way(tell, Flow(flow), port))
     if as_json:
         print_json(done)
@@ -83,13 +87,33 @@ def logout(account: AccountArgument = None, as_json: JsonOption = False) -> None
     from daemon.use_cases.sign_in import sign_out  # noqa: PLC0415 - SQLAlchemy
 
     with application() as app:
-        done = sign_out(app, one_account(app, account))
+        done = sign_out(app, _account(app, account))
     if as_json:
         print_json(done)
         return
     console.print("Signed out: the tokens are forgotten.", markup=False)
     if done.left is not None:
         errors.print(f"Not ended at the provider: {done.left}", style="yellow", markup=False)
+
+
+def _account(app: Application, name: str | None) -> str:
+    """The named account, or the only one that has anything to sign in to."""
+    from daemon.config.settings import SignIn  # noqa: PLC0415 - pydantic takes 0.2 s to import
+
+    if name is not None:
+        app.account(name)
+        return name
+    accounts = app.settings.accounts
+    some = [each for each in accounts if accounts[each].sign_in is not SignIn.PASSWORD]
+    candidates = some or list(accounts)
+    if len(candidates) > 1:
+        raise typer.BadParameter(f"Name one: {', '.join(sorted(candidates))}.")
+    return candidates[0]
+
+
+def _has_desktop() -> bool:
+    """Without one, Python would start a text browser in the middle of the command."""
+    return sys.platform == "darwin" or bool({"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ))
 
 
 def _tell(visit: Visit, *, opened: bool) -> None:

@@ -219,6 +219,23 @@ def test_an_account_with_a_password_has_nothing_to_sign_in_to(home: Home) -> Non
     assert "accounts.private.sign_in" in done.stderr
 
 
+def test_only_accounts_with_something_to_sign_in_to_are_meant(world: World) -> None:
+    """One of two is clear; of two such the name is asked for; an unknown one is told so."""
+    other = world.home.config.read_text() + (
+        '\n[accounts.other]\nhost = "mail.example.org"\nusername = "a"\n'
+    )
+    world.home.write_config(other)
+    done = world.home.run("logout")
+    assert "account private needs a person" in done.stderr
+    world.home.write_config(
+        other + 'sign_in = "microsoft"\n[accounts.other.oauth]\nclient_id = "x"\n'
+    )
+    done = world.home.run("logout")
+    assert done.returncode == 2
+    assert "other, private" in done.stderr
+    assert world.exit_code("login", "third") == 7
+
+
 def test_a_missing_package_is_named_with_its_command(world: World) -> None:
     """As after a plain `pip install inboxd`."""
     script = (
