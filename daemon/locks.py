@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.errors import AlreadyRunning, StateError
@@ -48,6 +49,36 @@ def running_process(state_dir: Path) -> int | None:
         return int(text) if text.isdigit() else None
 
 
+def running_since(state_dir: Path) -> datetime | None:
+    """When the running `inboxd run` started, or None when there is none.
+
+    It writes its number into the lock at its start, and nobody else writes there.
+    """
+    if running_process(state_dir) is None:
+        return None
+    return _changed(state_dir / "inboxd.lock")
+
+
+def show_progress(state_dir: Path, account: str, now: datetime) -> None:
+    """Note that the work on this account has taken a step; by whoever holds its lock."""
+    with _open(_account_file(state_dir, account)) as descriptor:
+        os.utime(descriptor, (now.timestamp(), now.timestamp()))
+
+
+def last_progress(state_dir: Path, account: str) -> datetime | None:
+    """When the work that is being done on this account took its last step.
+
+    None when nobody works on it. Takes the lock for an instant, as `running_process` does.
+    """
+    path = _account_file(state_dir, account)
+    if not path.exists():
+        return None
+    with _open(path) as descriptor:
+        if _try_lock(descriptor):
+            return None
+    return _changed(path)
+
+
 @contextmanager
 def account_lock(
     state_dir: Path, account: str, *, on_wait: Callable[[], None] = lambda: None
@@ -59,7 +90,7 @@ def account_lock(
 
     `on_wait` is called once when it is taken already.
     """
-    with _open(state_dir / f"account-{_file_name(account)}.lock") as descriptor:
+    with _open(_account_file(state_dir, account)) as descriptor:
         told = False
         while not _try_lock(descriptor):
             if not told:
@@ -92,6 +123,14 @@ def deep_lock(state_dir: Path, account: str) -> Iterator[None]:
                 next_step="Wait until it has ended, or stop the inboxd that runs it.",
             )
         yield
+
+
+def _account_file(state_dir: Path, account: str) -> Path:
+    return state_dir / f"account-{_file_name(account)}.lock"
+
+
+def _changed(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 def _file_name(account: str) -> str:

@@ -18,6 +18,7 @@ from daemon.cli import (
     held,
     learning,
     models,
+    monitoring,
     replaying,
     running,
     sign_in,
@@ -85,6 +86,7 @@ examples.register(cli)
 held.register(cli)
 learning.register(cli)
 models.register(cli)
+monitoring.register(cli)
 replaying.register(cli)
 running.register(cli)
 sign_in.register(cli)

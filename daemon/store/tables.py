@@ -393,6 +393,22 @@ class ReadingAttempt(Base):
     last_at: Mapped[datetime]
 
 
+class Failure(Base):
+    """How often the passes of an account ended in one kind of error, and when last.
+
+    `kind` is the name of an error of `daemon.errors`; its text is not kept here.
+    """
+
+    __tablename__ = "failures"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(String(40), primary_key=True)
+    count: Mapped[int]
+    last_at: Mapped[datetime]
+
+
 class FeatureRow(Base):
     """Cached features of one message under the fingerprint of encoder and preparation."""
 

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from daemon.errors import DatabaseBroken, StateError
 from daemon.store.attempts import ReadingAttempts
 from daemon.store.engine import open_engine
+from daemon.store.failures import Failures
 from daemon.store.history import Corrections, Decisions, Moves
 from daemon.store.knowledge import Examples, FeatureCache, Models
 from daemon.store.mail import Accounts, Folders, Messages, Placements
@@ -40,6 +41,7 @@ class UnitOfWork:
         self.placements = Placements(self._session)
         self.decisions = Decisions(self._session)
         self.attempts = ReadingAttempts(self._session)
+        self.failures = Failures(self._session)
         self.moves = Moves(self._session)
         self.corrections = Corrections(self._session)
         self.examples = Examples(self._session)

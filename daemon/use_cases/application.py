@@ -17,7 +17,7 @@ from daemon.config.settings import AccountSettings, HeadKind, Settings
 from daemon.errors import ModelError, NotFound
 from daemon.learning.engine import Engine
 from daemon.learning.refit import RefitSettings
-from daemon.locks import account_lock
+from daemon.locks import account_lock, show_progress
 from daemon.mailbox.port import Mailbox
 from daemon.sign_in.keeper import TokenKeeper, open_keeper
 from daemon.sorting.bursts import BurstLimits
@@ -161,3 +161,16 @@ class Application:
         """Exclude every other process from this account; waits for its turn."""
         with account_lock(self.state_dir, name, on_wait=self.on_wait):
             yield
+
+    def showing_progress(self, name: str, stopped: Callable[[], bool]) -> Callable[[], bool]:
+        """`stopped`, for a long piece of work on the account that asks it between its steps.
+
+        Each time it is asked, a step has been taken: other processes can see that
+        (`daemon.locks.last_progress`), so that long work does not pass for a hanging one.
+        """
+
+        def asked() -> bool:
+            show_progress(self.state_dir, name, self.clock())
+            return stopped()
+
+        return asked

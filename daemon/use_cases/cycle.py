@@ -54,6 +54,7 @@ def run_cycle(
     the person has finished moving mail).
     """
     report = CycleReport(name, app.clock())
+    stopped = app.showing_progress(name, stopped)
     with app.locked(name):
         if is_paused(app, name):
             report.paused = True
@@ -118,11 +119,13 @@ def is_paused(app: Application, name: str) -> bool:
 
 
 def record_failure(app: Application, name: str, error: InboxdError) -> None:
-    """Keep the error for `status`."""
+    """Keep the error for `status`, and its kind for `health` and the metrics."""
     with app.store.write() as work:
-        account = work.accounts.get_or_create(name, app.clock())
+        now = app.clock()
+        account = work.accounts.get_or_create(name, now)
         account.last_error = str(error)
-        account.last_error_at = app.clock()
+        account.last_error_at = now
+        work.failures.add(account, type(error).__name__, now)
         work.commit()
 
 

@@ -41,6 +41,7 @@ def learn(
     `ModelError`, `StateError`.
     """
     newest = newest_per_folder or app.settings.training.newest_per_folder
+    stopped = app.showing_progress(name, stopped)
     progress("inventory", 0, 1)
     with up_to_date(app, name) as mailbox:
         counts = label_existing_mail(app.store, name, newest, app.clock())
