@@ -21,6 +21,7 @@ from daemon.account_runner import AccountRunner
 from daemon.crash import trace
 from daemon.errors import ConfigError, InboxdError
 from daemon.locks import instance_lock
+from daemon.metrics import served
 from daemon.schedule import Schedule
 from daemon.use_cases.application import Application
 from daemon.use_cases.reload import (
@@ -54,6 +55,11 @@ class Service:
         self._schedule = Schedule()
         self._runners: dict[str, AccountRunner] = {}
         self._retiring: list[AccountRunner] = []
+
+    @property
+    def app(self) -> Application:
+        """The program by the configuration that is in force."""
+        return self._app
 
     def start(self) -> None:
         """Start every account; returns at once."""
@@ -136,12 +142,17 @@ def run_daemon(app: Application, reread: Reread) -> int:
     Raises `AlreadyRunning` when another inboxd holds the state directory.
     """
     had_terminal = sys.stderr.isatty()
-    with instance_lock(app.state_dir), _signals() as wait_for_signal:
-        service = Service(app)
+    with (
+        instance_lock(app.state_dir),
+        served(app) as watched,
+        _signals() as wait_for_signal,
+    ):
+        service = Service(watched.app)
         service.start()
         received = wait_for_signal()
         while received is RELOAD_SIGNAL and not (had_terminal and not sys.stderr.isatty()):
             service.reload(reread)
+            watched.app = service.app
             received = wait_for_signal()
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)

@@ -13,6 +13,7 @@ from daemon.config.settings import (
     ClassicHeadSettings,
     DeepTuningSettings,
     LoggingSettings,
+    MetricsSettings,
     ModelSettings,
     Section,
     StateSettings,
@@ -44,6 +45,7 @@ def render_config(accounts: Mapping[str, AccountSettings], *, state_dir: Path | 
     lines += _section(("classic_head",), ClassicHeadSettings())
     lines += _section(("deep_tuning",), DeepTuningSettings())
     lines += _section(("logging",), LoggingSettings())
+    lines += _section(("metrics",), MetricsSettings())
     for position, (name, account) in enumerate(accounts.items()):
         lines += _section(("accounts", name), account, explain=position == 0)
     return "\n".join(lines) + "\n"

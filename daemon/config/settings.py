@@ -33,6 +33,7 @@ from daemon.config.values import (
     FilePath,
     FolderName,
     Host,
+    Listen,
     Number,
     Pattern,
     Switch,
@@ -396,6 +397,24 @@ class LoggingSettings(Section):
     """How a line looks: "console" for people, "json" one object per line for programs."""
 
 
+class MetricsSettings(Section):
+    """What programs that watch over inboxd are told: /metrics for Prometheus, and /healthz. Off
+    unless listen is set; see docs/monitoring.md."""
+
+    listen: Listen | None = Field(None, examples=["127.0.0.1:9464"])
+    """Address and port to answer on. Nobody is asked for a password and nothing is encrypted: who
+    reaches the port reads your folders' names and how much mail goes where. Keep it on 127.0.0.1;
+    in a container it must be "0.0.0.0:9464", and the container's network has to keep others out."""
+
+    hosts: tuple[Host, ...] = Field((), examples=[["inboxd.example.org"]])
+    """Names with a dot by which it may be asked for. Addresses, localhost and names without a dot
+    always may; all others are refused, so that no web page can read the metrics through a browser
+    (DNS rebinding)."""
+
+    folder_names: Switch = True
+    """Whether the metrics name your folders. If not, they are numbered."""
+
+
 class FolderSettings(Section):
     """The roles of an account's folders.
 
@@ -564,6 +583,7 @@ class Settings(BaseSettings):
     classic_head: ClassicHeadSettings = Field(default_factory=ClassicHeadSettings)
     deep_tuning: DeepTuningSettings = Field(default_factory=DeepTuningSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     accounts: Mapping[AccountName, AccountSettings] = Field(min_length=1)
 
     @classmethod

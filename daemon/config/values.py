@@ -85,6 +85,26 @@ def _check_url(url: str) -> str:
     if parts.query or parts.fragment or parts.username is not None:
         raise fault("must be without user, ? and #", "Leave out what stands before @ or after ?.")
     return url.rstrip("/")
+def read_listen(text: str) -> tuple[str, int]:
+    """Host and port of "127.0.0.1:9464", "[::1]:9464" or "localhost:9464".
+
+    Raises `ValueError` when it is not of this form.
+    """
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", text)
+    if match is None or int(match[2]) > 65_535:
+        raise ValueError(text)
+    return match[1].removeprefix("[").removesuffix("]"), int(match[2])
+
+
+def _check_listen(text: str) -> str:
+    try:
+        read_listen(text)
+    except ValueError:
+        raise fault(
+            "must be an address and a port",
+            'Write for example: listen = "127.0.0.1:9464", or "[::1]:9464" for IPv6.',
+        ) from None
+    return text
 
 
 def _check_pattern(pattern: str) -> str:
@@ -150,4 +170,5 @@ Cost = Annotated[float, Field(strict=True, ge=LOWEST, le=HIGHEST)]
 Url = Annotated[Text, AfterValidator(_check_url)]
 AccountName = Annotated[str, AfterValidator(_check_account_name)]
 Host = Annotated[Text, AfterValidator(_check_host)]
+Listen = Annotated[Text, AfterValidator(_check_listen)]
 TimeOfDay = Annotated[time, BeforeValidator(_read_time)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, func, or_, select, update
@@ -14,6 +15,7 @@ from daemon.store.tables import (
     Account,
     Action,
     Correction,
+    CorrectionKind,
     Decision,
     Folder,
     Hold,
@@ -92,6 +94,15 @@ class Decisions:
             .group_by(Decision.action)
         )
         return dict(self._session.execute(query).all())
+
+    def counts_by_folder(self, account: Account) -> dict[tuple[int | None, Action], int]:
+        """Number of decisions per folder id (None: no folder, or it is gone) and outcome."""
+        query = (
+            select(Decision.folder_id, Decision.action, func.count())
+            .where(Decision.account_id == account.id)
+            .group_by(Decision.folder_id, Decision.action)
+        )
+        return {(folder, action): count for folder, action, count in self._session.execute(query)}
 
 
 class Moves:
@@ -247,6 +258,18 @@ class Moves:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class CorrectionCount:
+    """`mails` that people moved between two folders (by row id); `overrules`: inboxd had filed
+    them. Held and discarded lessons are counted as moves too."""
+
+    kind: CorrectionKind
+    from_folder: int
+    to_folder: int
+    overrules: bool
+    mails: int
+
+
 class Corrections:
     """What people moved."""
 
@@ -320,6 +343,21 @@ class Corrections:
             )
             found.extend(self._session.scalars(query))
         return found
+
+    def counts(self, account: Account) -> list[CorrectionCount]:
+        """Number of moves by people, by what they mean and where from and to."""
+        columns = (
+            Correction.kind,
+            Correction.from_folder_id,
+            Correction.to_folder_id,
+            Correction.overrules,
+        )
+        query = (
+            select(*columns, func.count())
+            .where(Correction.account_id == account.id)
+            .group_by(*columns)
+        )
+        return [CorrectionCount(*row) for row in self._session.execute(query)]
 
     def count_teaching(self, account: Account) -> int:
         """Number of moves by people that taught something."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from daemon.store.tables import (
@@ -268,21 +268,20 @@ class Placements:
 
     def to_sort(self, inbox: Folder, limit: int | None = None) -> list[Placement]:
         """Mail in the inbox that nobody decided on yet, oldest first."""
-        decided = select(Decision.id).where(Decision.message_id == Placement.message_id)
         query = (
             select(Placement)
             .join(Placement.message)
-            .where(
-                Placement.folder_id == inbox.id,
-                Placement.gone_at.is_(None),
-                Message.kept.is_(False),
-                ~decided.exists(),
-            )
+            .where(*_to_sort(inbox))
             .options(joinedload(Placement.message), joinedload(Placement.folder))
             .order_by(Placement.uid)
             .limit(limit)
         )
         return list(self._session.scalars(query))
+
+    def count_to_sort(self, inbox: Folder) -> int:
+        """How many mails `to_sort` would give."""
+        query = select(func.count(Placement.id)).join(Placement.message).where(*_to_sort(inbox))
+        return self._session.scalar(query) or 0
 
     def newest_unlabelled(self, folder: Folder, limit: int) -> list[Placement]:
         """Of the newest `limit` mails that people put into a label folder: those that are no
@@ -379,6 +378,17 @@ class Placements:
             .group_by(Placement.folder_id)
         )
         return dict(self._session.execute(query).all())
+
+
+def _to_sort(inbox: Folder) -> tuple[ColumnElement[bool], ...]:
+    """Conditions on placements joined with their messages."""
+    decided = select(Decision.id).where(Decision.message_id == Placement.message_id)
+    return (
+        Placement.folder_id == inbox.id,
+        Placement.gone_at.is_(None),
+        Message.kept.is_(False),
+        ~decided.exists(),
+    )
 
 
 def _not_learned() -> Select[int]:

@@ -20,6 +20,7 @@ from daemon.learning.refit import RefitSettings
 from daemon.locks import account_lock, show_progress
 from daemon.mailbox.port import Mailbox
 from daemon.sign_in.keeper import TokenKeeper, open_keeper
+from daemon.meter import Meter, NoMeter
 from daemon.sorting.bursts import BurstLimits
 from daemon.sorting.folders import FolderPatterns
 from daemon.store import Store
@@ -46,6 +47,8 @@ class Application:
     connect: Connect
     on_wait: Callable[[], None] = field(default=lambda: None)
     """Called once when another process is at work on the account."""
+    meter: Meter = field(default_factory=NoMeter)
+    """Is told how long things took."""
 
     @property
     def state_dir(self) -> Path:

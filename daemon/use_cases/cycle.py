@@ -5,6 +5,7 @@ This is what the daemon does again and again, and what `inboxd run --once` does 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ import structlog
 from daemon.errors import InboxdError, ModelError
 from daemon.learning.refit import Refit, is_due, refit
 from daemon.mailbox.port import Mailbox
+from daemon.meter import MeteredJudge
 from daemon.sorting.observe import Observation
 from daemon.sorting.sort import Sorted, SortSettings, is_mail_waiting, sort_new_mail
 from daemon.use_cases.application import Application, never
@@ -56,6 +58,7 @@ def run_cycle(
     report = CycleReport(name, app.clock())
     stopped = app.showing_progress(name, stopped)
     with app.locked(name):
+        started = time.perf_counter()
         if is_paused(app, name):
             report.paused = True
             return report
@@ -64,12 +67,15 @@ def run_cycle(
         try:
             if learn and not stopped() and is_learning_due(app, name):
                 report.refit = train_account(app, name, mailbox, stopped)
+                if report.refit.version is not None:
+                    app.meter.learned(name, report.refit.seconds)
             _sort(app, name, mailbox, report, stopped)
         except ModelError as error:
             # Without a usable model no mail is touched, but people's moves are still noticed.
             report.note = f"{error} {error.next_step}"
             log.warning("cycle.no_model", account=name, reason=str(error))
         _record_success(app, name, report)
+        app.meter.cycle(name, time.perf_counter() - started)
     _log(report)
     return report
 
@@ -155,7 +161,7 @@ def _sort(
         app.store,
         mailbox,
         name,
-        judge,
+        MeteredJudge(judge, app.meter, name),
         SortSettings(account.mode, account.max_message_kb * 1024),
         app.clock,
         stopped,

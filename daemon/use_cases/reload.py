@@ -62,8 +62,13 @@ def compare(old: Settings, new: Settings) -> Changes:
             "The section [state] cannot change while inboxd runs.",
             next_step="Restart inboxd, or write the former value.",
         )
-    # Logging touches no account; accounts are compared one by one.
-    apart = {"accounts", "logging"}
+    if new.metrics.listen != old.metrics.listen:
+        raise StateError(
+            "[metrics] listen cannot change while inboxd runs.",
+            next_step="Restart inboxd, or write the former value.",
+        )
+    # Logging and metrics touch no account; accounts are compared one by one.
+    apart = {"accounts", "logging", "metrics"}
     same = old.model_dump(exclude=apart) == new.model_dump(exclude=apart)
     both = [name for name in new.accounts if name in old.accounts]
     unchanged = [name for name in both if same and new.accounts[name] == old.accounts[name]]
