@@ -1,15 +1,19 @@
-"""health: for those who watch over the daemon."""
+"""health, doctor: for those who watch over the daemon, and for those who mend it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from daemon.cli.context import JsonOption, application
 from daemon.cli.output import console, print_json, table, when
+from daemon.errors import InboxdError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from daemon.use_cases.doctor import Examination
     from daemon.use_cases.health import Health
 
 UNHEALTHY = 1
@@ -19,6 +23,9 @@ UNHEALTHY = 1
 def register(cli: typer.Typer) -> None:
     """Add this module's commands."""
     cli.command("health", epilog="Examples: inboxd health · inboxd health --json")(health)
+    cli.command("doctor", epilog="Examples: inboxd doctor > report.txt · inboxd doctor --offline")(
+        doctor
+    )
 
 
 def health(as_json: JsonOption = False) -> None:
@@ -59,3 +66,62 @@ def _show(found: Health) -> None:
 
 def _whole(seconds: float | None) -> str | None:
     return None if seconds is None else f"{seconds:.0f}"
+
+
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no mail server.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Collect what a bug report needs: versions, settings, servers, sizes, kinds of errors.
+
+    Made to be read by strangers: hosts, users, folders and paths are numbered, errors are named by
+    their kind, and nothing of any mail is in it. Look through it all the same before you send it.
+    What is broken is part of the report and no error.
+    """
+    from daemon.use_cases.doctor import (  # noqa: PLC0415 - SQLAlchemy
+        examine,
+        examine_without_application,
+    )
+
+    try:
+        with application() as app:
+            found = examine(app, offline=offline)
+    except InboxdError as error:
+        found = examine_without_application(error)
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(_report(found))
+
+
+def _report(found: Examination) -> str:
+    """Plain text, without the width of a terminal: it is to be pasted."""
+    parts = [
+        "inboxd doctor: holds no personal data; look through it before you send it.",
+        _chapter("Trouble", found.trouble),
+        _chapter("Versions", found.versions),
+        _chapter("System", found.system),
+        _chapter("Configuration (what is set)", found.configuration),
+        _chapter("State", found.state),
+    ]
+    for account in found.accounts:
+        parts += [
+            _chapter(account.name.capitalize(), account.health),
+            _chapter(f"Server of {account.name}", account.server),
+            _chapter(f"Failures of {account.name}", account.failures),
+            _chapter(f"Model of {account.name}", account.model),
+        ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _chapter(title: str, facts: Mapping[str, object]) -> str:
+    """Nothing when there is nothing to tell."""
+    if not facts:
+        return ""
+    return "\n".join([title, *(f"  {name}: {_plain(value)}" for name, value in facts.items())])
+
+
+def _plain(value: object) -> object:
+    if value is None:
+        return "unknown"
+    return ("yes" if value else "no") if isinstance(value, bool) else value

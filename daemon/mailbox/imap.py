@@ -88,6 +88,16 @@ class ImapMailbox:
         """Capabilities after login."""
         return self._capabilities
 
+    def software(self) -> str:
+        """Name, vendor and version, as far as they are told. Tells the server nothing."""
+        if "ID" not in self._capabilities.names:
+            return ""
+        try:
+            told = self._wire.server_id()
+        except CommandRefused:
+            return ""
+        return " ".join(told[item] for item in ("name", "vendor", "version") if item in told)
+
     # Folders -------------------------------------------------------------------------------
 
     def folders(self) -> list[FolderInfo]:

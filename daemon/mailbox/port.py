@@ -127,6 +127,12 @@ class Mailbox(Protocol):
         """Capabilities after login."""
         ...
 
+    def software(self) -> str:
+        """What the server calls itself (RFC 2971): "Dovecot"; "" when it does not say.
+
+        For people alone: what a server can do is told by its capabilities."""
+        ...
+
     def folders(self) -> list[FolderInfo]:
         """All folders of the personal namespace, subscribed or not."""
         ...

@@ -75,6 +75,18 @@ class Wire(Transport):
         self.selection: Selection | None = None
         """The folder that is open on the server, None when none is."""
 
+    def server_id(self) -> dict[str, str]:
+        """ID NIL (RFC 2971): what the server tells of itself, by lower-case field name."""
+        with self._command("ID"):
+            answer = self._client.id_()
+            fields = answer[0] if answer and isinstance(answer[0], tuple) else ()
+            pairs = zip(fields[::2], fields[1::2], strict=False)
+            return {
+                text_of(name).lower(): text_of(value)
+                for name, value in pairs
+                if isinstance(name, bytes) and isinstance(value, bytes)
+            }
+
     # Folders -------------------------------------------------------------------------------
 
     def list_folders(self, *, special_use: bool) -> list[ListLine]:

@@ -24,6 +24,12 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def schema_of(engine: Engine) -> str | None:
+    """The revision of the database."""
+    with engine.execution_options(writing=False).connect() as connection:
+        return _revision(connection)
+
+
 def upgrade(engine: Engine, to: str = "head") -> None:
     """Bring the database to the newest schema (tests stop at an older one).
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -23,8 +23,9 @@ from daemon.store.failures import Failures
 from daemon.store.history import Corrections, Decisions, Moves
 from daemon.store.knowledge import Examples, FeatureCache, Models
 from daemon.store.mail import Accounts, Folders, Messages, Placements
-from daemon.store.migrate import upgrade
+from daemon.store.migrate import schema_of, upgrade
 from daemon.store.private import prepare_directory
+from daemon.store.tables import Base
 
 DATABASE_NAME = "inboxd.sqlite3"
 
@@ -55,6 +56,13 @@ class UnitOfWork:
     def flush(self) -> None:
         """Send pending rows to the database so that they have ids."""
         self._session.flush()
+
+    def row_counts(self) -> dict[str, int]:
+        """Number of rows per table."""
+        return {
+            table.name: self._session.scalar(select(func.count()).select_from(table)) or 0
+            for table in Base.metadata.sorted_tables
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +114,11 @@ class Store:
         """A consistent snapshot."""
         with _errors_of_the_store(), UnitOfWork(self._engine, writing=False) as work:
             yield work
+
+    def schema(self) -> str | None:
+        """The migration that the database stands at."""
+        with _errors_of_the_store():
+            return schema_of(self._engine)
 
     def copy_to(self, path: Path) -> None:
         """A consistent copy while others write (SQLite's online backup)."""

@@ -15,6 +15,7 @@ COMMANDS = (
     "classify", "pause", "resume", "models", "examples", "held", "replay", "tune",
     "login", "logout",
     "health",
+    "health", "doctor",
 )  # fmt: skip
 
 HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler",

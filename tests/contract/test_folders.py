@@ -44,6 +44,16 @@ def test_a_folder_can_have_this_name(backend: Backend, name: str) -> None:
     assert contents(backend.inventory(), folder) == [digest(mail(1))] * 2
 
 
+def test_a_server_may_say_what_it_is(backend: Backend) -> None:
+    """Or be silent; the connection is as good as before."""
+    mailbox = backend.connect()
+    told = mailbox.software()
+    assert told == "" or told.isprintable()
+    if backend.name.startswith("dovecot"):
+        assert "Dovecot" in told
+    assert "INBOX" in [found.name for found in mailbox.folders()]
+
+
 def test_two_spellings_of_an_umlaut_are_two_folders(backend: Backend) -> None:
     """Composed and decomposed: whatever the server makes of them, a mail lies in the one that
     was named."""

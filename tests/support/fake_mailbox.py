@@ -326,6 +326,10 @@ class FakeMailbox:
             server_id=None if self._server.server_ids is None else "X-GUID",
         )
 
+    def software(self) -> str:
+        """What this is."""
+        return "FakeServer"
+
     def folders(self) -> list[FolderInfo]:
         """All folders, sorted by name."""
         with self._call("folders"):
