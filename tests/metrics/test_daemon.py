@@ -151,3 +151,35 @@ def test_nothing_listens_by_default(tmp_path: Path) -> None:
 
     assert any("service.started" in line for line in lines)
     assert not any("metrics.started" in line for line in lines)
+
+
+@pytest.mark.dovecot
+def test_what_is_told_follows_a_reload(tmp_path: Path, server: Dovecot) -> None:
+    """An account that was added is told of; another port needs a restart, and says so."""
+    home, port = Home(tmp_path), free_port()
+    home.configure(server.port, server.user, server.password, extra=f"""
+[metrics]
+listen = "127.0.0.1:{port}"
+""")  # fmt: skip
+    text = home.config.read_text(encoding="utf-8")
+    with running(home):
+        eventually(lambda: '"ok"' in ask(port, "/healthz").text, "the first pass")
+        home.write_config(text + f"""
+[accounts.second]
+host = "127.0.0.1"
+port = {free_port()}
+tls = "none"
+username = "bob"
+""")  # fmt: skip
+        home.ok("reload")
+        accounts = [each["name"] for each in json.loads(ask(port, "/healthz").text)["accounts"]]
+        figures = scrape(port)
+        home.write_config(text.replace(str(port), str(free_port())))
+        refused = home.run("reload")
+        still = ask(port, "/healthz").status
+
+    assert accounts == ["private", "second"]
+    assert figures["inboxd_account_overdue", ("second",)] == 0
+    assert refused.returncode == 2
+    assert "[metrics] listen" in refused.stderr
+    assert still == 200
