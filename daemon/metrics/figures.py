@@ -174,6 +174,7 @@ def _look(app: Application, work: UnitOfWork, state: AccountHealth, found: Famil
     found.last_cycle.add(name, value=last)
     found.overdue.add(name, value=float(state.overdue))
     found.paused.add(name, value=float(state.state == "paused"))
+    _begin(found, name)
     account = work.accounts.get(name)
     if account is None:
         return
@@ -193,12 +194,25 @@ def _look(app: Application, work: UnitOfWork, state: AccountHealth, found: Famil
         for key, folder in folders.items()
         if folder.role is Role.LABEL and folder.retired_at is None
     }
+    _begin(found, name, labels.values())
     _model(app, work, account, labels, found)
     _contents(work, account, [folders[key] for key in labels], labels, found)
 
 
 _DONE = frozenset({Action.MOVED, Action.UNDONE})
 """An undone move was a move: what only grows must not shrink by it."""
+
+
+def _begin(found: Families, name: str, folders: Iterable[str] = ()) -> None:
+    """Zeros: Prometheus does not see a counter grow that begins with its first event."""
+    found.undone.add(name, value=0)
+    for action in set(Action) - {Action.PLANNED, Action.UNDONE}:
+        found.mails.add(name, action.value, value=0)
+    for kind in CorrectionKind:
+        found.corrections.add(name, kind.value, value=0)
+    for folder in folders:
+        for family in (found.folder_moved, found.folder_corrections, found.folder_overruled):
+            family.add(name, folder, value=0)
 
 
 def _decisions(

@@ -69,6 +69,18 @@ def test_an_account_that_was_never_looked_at_is_told_of(tmp_path: Path, encoder:
     assert not [key for key in found if key[0].startswith(("inboxd_model", "inboxd_folder"))]
 
 
+def test_counters_begin_with_zero(app: Application) -> None:
+    """Prometheus sees no growth in one that begins with its first event."""
+    found = read(app)
+
+    for folder in ("Reisen", "Verein", "Rechnungen"):
+        for what in ("moved", "corrections", "overruled"):
+            assert found[f"inboxd_folder_{what}_total", (ACCOUNT, folder)] == 0
+    assert found["inboxd_mails_total", (ACCOUNT, "moved")] == 0
+    assert found["inboxd_corrections_total", (ACCOUNT, "put_back")] == 0
+    assert found["inboxd_undone_total", (ACCOUNT,)] == 0
+
+
 def test_what_inboxd_and_people_did_is_counted(app: Application, server: FakeServer) -> None:
     """Three mails sorted; one of these is moved on by a person, the others are undone."""
     for number in range(60, 63):
