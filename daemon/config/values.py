@@ -85,6 +85,8 @@ def _check_url(url: str) -> str:
     if parts.query or parts.fragment or parts.username is not None:
         raise fault("must be without user, ? and #", "Leave out what stands before @ or after ?.")
     return url.rstrip("/")
+
+
 def read_listen(text: str) -> tuple[str, int]:
     """Host and port of "127.0.0.1:9464", "[::1]:9464" or "localhost:9464".
 

@@ -19,8 +19,8 @@ from daemon.learning.engine import Engine
 from daemon.learning.refit import RefitSettings
 from daemon.locks import account_lock, show_progress
 from daemon.mailbox.port import Mailbox
-from daemon.sign_in.keeper import TokenKeeper, open_keeper
 from daemon.meter import Meter, NoMeter
+from daemon.sign_in.keeper import TokenKeeper, open_keeper
 from daemon.sorting.bursts import BurstLimits
 from daemon.sorting.folders import FolderPatterns
 from daemon.store import Store

@@ -13,9 +13,7 @@ from tests.support.command import Home
 COMMANDS = (
     "init", "check", "learn", "run", "demo", "status", "history", "why", "undo", "train",
     "classify", "pause", "resume", "models", "examples", "held", "replay", "tune",
-    "login", "logout",
-    "health",
-    "health", "doctor",
+    "login", "logout", "health", "doctor",
 )  # fmt: skip
 
 HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler",
