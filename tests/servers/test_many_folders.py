@@ -62,6 +62,8 @@ def test_a_thousand_folders_cost_few_round_trips(
     with contextlib.closing(account.person()) as person:
         for number in range(FOLDERS):
             person._client.create_folder(account.kind.path(f"Ordner {number:04d}"))
+        # Courier gives an inbox that never held a mail another UIDVALIDITY every second.
+        person.append("INBOX", mail(0))
     with CountingProxy(account.server.port) as proxy:
         watch = Watch(account, store, proxy)
         first = watch.look()
@@ -86,6 +88,7 @@ def test_a_large_folder_costs_a_pass_no_more_than_an_empty_one(
         watch = Watch(account, store, proxy)
         with contextlib.closing(account.person()) as person:
             person.create(folder)
+            person.append("INBOX", mail(MANY + 1))  # see above
             watch.look()
             watch.look()
             empty = proxy.commands, proxy.received
