@@ -19,6 +19,7 @@ from daemon.cli import (
     learning,
     models,
     replaying,
+    rules,
     running,
     sign_in,
     sorting,
@@ -86,6 +87,7 @@ held.register(cli)
 learning.register(cli)
 models.register(cli)
 replaying.register(cli)
+rules.register(cli)
 running.register(cli)
 sign_in.register(cli)
 sorting.register(cli)

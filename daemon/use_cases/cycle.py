@@ -15,6 +15,7 @@ from daemon.errors import InboxdError, ModelError
 from daemon.learning.refit import Refit, is_due, refit
 from daemon.mailbox.port import Mailbox
 from daemon.sorting.observe import Observation
+from daemon.sorting.rules import RuleBook
 from daemon.sorting.sort import Sorted, SortSettings, is_mail_waiting, sort_new_mail
 from daemon.use_cases.application import Application, never
 from daemon.use_cases.catch_up import catch_up
@@ -153,7 +154,7 @@ def _sort(
         mailbox,
         name,
         judge,
-        SortSettings(account.mode, account.max_message_kb * 1024),
+        SortSettings(account.mode, account.max_message_kb * 1024, RuleBook(app.rules(name))),
         app.clock,
         stopped,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from daemon.store import UnitOfWork
 from daemon.store.tables import Account, Action, Folder, Role
 from daemon.use_cases.application import Application
 from daemon.use_cases.costs import cost_warnings
+from daemon.use_cases.rules import rule_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +110,15 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
         notice=app.engine.account(name).damage() or account.notice,
         folders=_folders(app, work, account, model),
         held=work.corrections.count_held(account),
-        warnings=tuple(
-            cost_warnings(
-                app, name, [f.name for f in work.folders.of(account) if f.role is Role.LABEL]
-            )
-        ),
+        warnings=tuple(_warnings(app, name, work.folders.of(account))),
     )
+
+
+def _warnings(app: Application, name: str, folders: Sequence[Folder]) -> Iterator[str]:
+    """What in the configuration does not suit the folders that there are."""
+    yield from cost_warnings(app, name, [f.name for f in folders if f.role is Role.LABEL])
+    if folders:  # else nobody has looked at the server yet
+        yield from rule_warnings(app, name, [f.name for f in folders])
 
 
 LEFT_ACTIONS = (Action.LEFT, Action.SUGGESTED, Action.OBSERVED, Action.UNREADABLE)

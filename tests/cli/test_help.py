@@ -12,7 +12,7 @@ from tests.support.command import Home
 
 COMMANDS = (
     "init", "check", "learn", "run", "demo", "status", "history", "why", "undo", "train",
-    "classify", "pause", "resume", "models", "examples", "held", "replay", "tune",
+    "classify", "pause", "resume", "models", "examples", "held", "replay", "rules", "tune",
     "login", "logout",
 )  # fmt: skip
 
@@ -63,6 +63,8 @@ def test_help_names_every_command_and_every_exit_code(bare_home: Home) -> None:
         "held list",
         "held confirm",
         "held discard",
+        "rules list",
+        "rules test",
     ],
 )
 def test_every_command_has_help_with_an_example(bare_home: Home, command: str) -> None:
