@@ -15,6 +15,7 @@ import typer
 from daemon.cli import (
     accounts,
     examples,
+    folders,
     held,
     learning,
     models,
@@ -83,6 +84,7 @@ def options(
 
 accounts.register(cli)
 examples.register(cli)
+folders.register(cli)
 held.register(cli)
 learning.register(cli)
 models.register(cli)

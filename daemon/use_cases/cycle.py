@@ -6,7 +6,7 @@ This is what the daemon does again and again, and what `inboxd run --once` does 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -19,6 +19,7 @@ from daemon.sorting.rules import RuleBook
 from daemon.sorting.sort import Sorted, SortSettings, is_mail_waiting, sort_new_mail
 from daemon.use_cases.application import Application, never
 from daemon.use_cases.catch_up import catch_up
+from daemon.use_cases.trust import Reviewed, review_promises, suspensions
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,7 @@ class CycleReport:
     observation: Observation | None = None
     lessons: int = 0
     refit: Refit | None = None
+    reviewed: Reviewed = field(default_factory=Reviewed)
     sorted: Sorted | None = None
     seconds_sorting: float = 0.0
     note: str = ""
@@ -64,6 +66,8 @@ def run_cycle(
         try:
             if learn and not stopped() and is_learning_due(app, name):
                 report.refit = train_account(app, name, mailbox, stopped)
+            if report.observation.noticed or report.refit or is_mail_waiting(app.store, name):
+                report.reviewed = review_promises(app, name)
             _sort(app, name, mailbox, report, stopped)
         except ModelError as error:
             # Without a usable model no mail is touched, but people's moves are still noticed.
@@ -154,7 +158,12 @@ def _sort(
         mailbox,
         name,
         judge,
-        SortSettings(account.mode, account.max_message_kb * 1024, RuleBook(app.rules(name))),
+        SortSettings(
+            account.mode,
+            account.max_message_kb * 1024,
+            RuleBook(app.rules(name)),
+            suspensions(app, name),
+        ),
         app.clock,
         stopped,
     )

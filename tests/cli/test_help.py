@@ -12,8 +12,8 @@ from tests.support.command import Home
 
 COMMANDS = (
     "init", "check", "learn", "run", "demo", "status", "history", "why", "undo", "train",
-    "classify", "pause", "resume", "models", "examples", "held", "replay", "rules", "tune",
-    "login", "logout",
+    "classify", "pause", "resume", "models", "examples", "folders", "held", "replay", "rules",
+    "tune", "login", "logout",
 )  # fmt: skip
 
 HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler",
@@ -63,6 +63,8 @@ def test_help_names_every_command_and_every_exit_code(bare_home: Home) -> None:
         "held list",
         "held confirm",
         "held discard",
+        "folders list",
+        "folders trust",
         "rules list",
         "rules test",
     ],
