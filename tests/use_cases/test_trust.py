@@ -24,7 +24,9 @@ def server() -> FakeServer:
     """Three label folders with twelve mails each, which came before the time of the tests."""
     found = FakeServer()
     found.start = START - timedelta(days=30)
-    return filled_server(12, found)
+    filled_server(12, found)
+    found.start = START  # what comes now is new
+    return found
 
 
 @pytest.fixture
