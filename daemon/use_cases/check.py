@@ -67,6 +67,10 @@ def _check(app: Application, name: str) -> AccountCheck:
             [each.name for each in watched],
             trash=[each.name for each in watched if each.special_use == SpecialUse.TRASH.value],
         )
+        if app.account(name).keep_contacts and not any(
+            each.special_use == SpecialUse.SENT.value for each in found.folders
+        ):
+            rules.append("keep_contacts has no effect: the server marks no folder as sent mail.")
         return replace(found, sign_in=sign_in, warnings=(*found.warnings, *costs, *rules))
     except InboxdError as error:
         return AccountCheck(

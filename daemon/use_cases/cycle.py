@@ -14,6 +14,7 @@ import structlog
 from daemon.errors import InboxdError, ModelError
 from daemon.learning.refit import Refit, is_due, refit
 from daemon.mailbox.port import Mailbox
+from daemon.sorting.contacts import contacts_of, refresh_contacts
 from daemon.sorting.observe import Observation
 from daemon.sorting.rules import RuleBook
 from daemon.sorting.sort import Sorted, SortSettings, is_mail_waiting, sort_new_mail
@@ -161,13 +162,23 @@ def _sort(
         SortSettings(
             account.mode,
             account.max_message_kb * 1024,
-            RuleBook(app.rules(name)),
+            _rule_book(app, name, mailbox, stopped),
             suspensions(app, name),
         ),
         app.clock,
         stopped,
     )
     report.seconds_sorting = (app.clock() - started).total_seconds()
+
+
+def _rule_book(
+    app: Application, name: str, mailbox: Mailbox, stopped: Callable[[], bool]
+) -> RuleBook:
+    """What decides before the model; contacts as of this moment."""
+    if not app.account(name).keep_contacts:
+        return RuleBook(app.rules(name))
+    refresh_contacts(app.store, mailbox, name, app.clock(), stopped)
+    return RuleBook(app.rules(name), contacts_of(app.store, name))
 
 
 def _record_success(app: Application, name: str, report: CycleReport) -> None:

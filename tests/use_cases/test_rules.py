@@ -134,3 +134,22 @@ def test_without_rules_the_next_step_is_named(
             run_rules(app, ACCOUNT)
         assert "inboxd learn" in caught.value.next_step
         assert [rule.remark for rule in list_rules(app, ACCOUNT)] == [""] * 5
+
+
+def test_mail_from_contacts_stays_where_that_is_wanted(
+    tmp_path: Path, encoder: Path, server: FakeServer
+) -> None:
+    """Through a whole pass: the sent mail is read, the mail stays, and `why` says so."""
+    keep = {"keep_contacts": True}
+    with closing(make_app(tmp_path / "state", encoder, {ACCOUNT: server}, account=keep)) as app:
+        learn(app, ACCOUNT)
+        server.append("Sent", b"From: max@example.org\r\nTo: buchung@reise.example\r\n\r\nJa\r\n")
+        server.append("INBOX", topical("Reisen", 100))
+        server.append("INBOX", topical("Verein", 101))
+        run_cycle_once(app, ACCOUNT)
+        other, kept = history(app, ACCOUNT, limit=5)
+        assert (kept.action, kept.rule) == ("left", "keep_contacts: you write to its sender")
+        assert (other.action, other.folder) == ("moved", "Verein")
+        assert not any("keep_contacts" in text for text in check(app, ACCOUNT)[0].warnings)
+        server.remove("Sent")
+        assert any("keep_contacts" in text for text in check(app, ACCOUNT)[0].warnings)
