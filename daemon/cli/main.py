@@ -15,11 +15,13 @@ import typer
 from daemon.cli import (
     accounts,
     examples,
+    folders,
     held,
     learning,
     models,
     monitoring,
     replaying,
+    rules,
     running,
     sign_in,
     sorting,
@@ -83,11 +85,13 @@ def options(
 
 accounts.register(cli)
 examples.register(cli)
+folders.register(cli)
 held.register(cli)
 learning.register(cli)
 models.register(cli)
 monitoring.register(cli)
 replaying.register(cli)
+rules.register(cli)
 running.register(cli)
 sign_in.register(cli)
 sorting.register(cli)

@@ -105,6 +105,15 @@ def _print_report(report: CycleReport) -> None:
             )
     if refit is not None:
         console.print(f"  learned: {refit.reason}", markup=False)
+    for folder in report.reviewed.suspended:
+        console.print(
+            f"  ! {folder} was wrong more often than it promised and gets suggestions only: "
+            "inboxd folders list",
+            style="yellow",
+            markup=False,
+        )
+    for folder in report.reviewed.trusted:
+        console.print(f"  {folder} keeps its promise again and is sorted into", markup=False)
     if sorted_ is not None:
         counts = {"moved": sorted_.moved, "not moved": sorted_.failed}
         counts |= {action.value: number for action, number in sorted_.by_action.items()}

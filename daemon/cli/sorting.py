@@ -132,10 +132,10 @@ def history(
         return
     table(
         "Decisions, newest first",
-        ("#mail", "time", "account", "action", "folder", "#probability", "#needed"),
+        ("#mail", "time", "account", "action", "folder", "#probability", "#needed", "rule"),
         [
             (e.message, when(e.decided_at), e.account, e.action, e.folder,
-             percent(e.probability), percent(e.threshold))
+             percent(e.probability), percent(e.threshold), e.rule or "")
             for e in entries
         ],
     )  # fmt: skip
@@ -217,16 +217,18 @@ def _print_explanation(found: Explanation) -> None:
     else:
         console.print(f"Decision: {entry.action} ({when(entry.decided_at)})", markup=False)
         console.print(f"Reason: {entry.reason}", markup=False)
-        console.print(
-            f"Model: {entry.model}; threshold: {percent(entry.threshold)}; "
-            f"rule: {entry.rule or 'none'}",
-            markup=False,
-        )
-        table(
-            "Most probable folders",
-            ("folder", "#probability"),
-            [(name, percent(probability)) for name, probability in entry.ranked],
-        )
+        if entry.rule is not None:
+            console.print(f"Rule: {entry.rule}; the model was not asked", markup=False)
+        else:
+            console.print(
+                f"Model: {entry.model}; threshold: {percent(entry.threshold)}; rule: none",
+                markup=False,
+            )
+            table(
+                "Most probable folders",
+                ("folder", "#probability"),
+                [(name, percent(probability)) for name, probability in entry.ranked],
+            )
     for move in found.person_moves:
         console.print(
             f"You moved it: {move.from_folder} → {move.to_folder} "

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.config.fields import Key, SectionOfKeys, describe, sections_of
+from daemon.config.fields import Key, SectionOfKeys, describe, item_model, sections_of
 from daemon.config.render import render_example
 from daemon.config.settings import Settings
 from daemon.config.toml import toml_value
@@ -49,8 +49,9 @@ def main(arguments: list[str]) -> None:
     (checkout / "config.example.toml").write_text(render_example(), encoding="utf-8")
 
 
-def _chapter(section: SectionOfKeys) -> Iterator[str]:
-    yield f"### [{'.'.join(section.path)}]"
+def _chapter(section: SectionOfKeys, *, in_list: bool = False) -> Iterator[str]:
+    heading = f"[{'.'.join(section.path)}]"
+    yield f"### [{heading}]" if in_list else f"### {heading}"
     yield ""
     yield " ".join((inspect.getdoc(section.model) or "").split())
     yield ""
@@ -58,6 +59,11 @@ def _chapter(section: SectionOfKeys) -> Iterator[str]:
     yield "|---|---|---|---|"
     yield from map(_row, section.keys)
     yield ""
+    for key in section.keys:
+        item = item_model(key.info)
+        if item is not None:
+            keys = tuple(Key((*key.path, name), info) for name, info in item.model_fields.items())
+            yield from _chapter(SectionOfKeys(key.path, item, keys), in_list=True)
 
 
 def _row(key: Key) -> str:

@@ -21,6 +21,7 @@ from daemon.config.fields import (
     describe,
     example_of,
     field_at,
+    item_model,
     plain_type,
     section_at,
     sections_of,
@@ -82,6 +83,9 @@ def _fault_of(
         return ConfigFault(key, context["problem"] + _set_by(variable), context["mend"])
     if kind == "extra_forbidden":
         return unknown_key(model, path, variable)
+    if path[-1].endswith("]"):  # an item of a list of tables that is no table
+        path = (*path[:-1], path[-1].partition("[")[0])
+        key, info = ".".join(path), field_at(model, path)
     if info is None:
         return _not_a_section(model, path, variable)
     if kind == "missing":
@@ -98,14 +102,19 @@ def _key_of(
 ) -> tuple[KeyPath, FieldInfo | None]:
     """The key behind pydantic's location, which may go on into list items and mapping keys."""
     path: KeyPath = ()
+    found: FieldInfo | None = None
     for part in location:
-        if not isinstance(part, str) or part == "[key]":
+        if found is not None:
+            if not isinstance(part, int) or item_model(found) is None:
+                break
+            path = (*path[:-1], f"{path[-1]}[{part + 1}]")
+            found = None
+        elif not isinstance(part, str) or part == "[key]":
             break
-        path = (*path, part)
-        info = field_at(model, path)
-        if info is not None:
-            return path, info
-    return path, None
+        else:
+            path = (*path, part)
+            found = field_at(model, path)
+    return path, found
 
 
 def _not_a_section(model: type[BaseModel], path: KeyPath, variable: str | None) -> ConfigFault:

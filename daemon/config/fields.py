@@ -16,9 +16,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from classifier.costs import HIGHEST, LOWEST
+from daemon.config.values import HeaderName
 
 KeyPath = tuple[str, ...]
-"""Where a key stands: ("accounts", "private", "port")."""
+"""Where a key stands: ("accounts", "private", "port"). What stands in the second table of a list
+is below "rules[2]"."""
 
 _TABLE_OF_COSTS = f"a table of confusions with a cost from {LOWEST:g} to {HIGHEST:g} each"
 
@@ -63,7 +65,11 @@ def section_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
     """The section that stands at `path`; None when there is a key, a table of names or nothing."""
     if not path:
         return model
-    info = model.model_fields.get(path[0])
+    name, bracket, _ = path[0].partition("[")
+    info = model.model_fields.get(name)
+    if bracket:
+        item = item_model(info) if info is not None else None
+        return section_at(item, path[1:]) if item is not None else None
     behind = _section_behind(info) if info is not None else None
     if info is None or behind is None:
         return None
@@ -78,6 +84,13 @@ def field_at(model: type[BaseModel], path: KeyPath) -> FieldInfo | None:
     section = section_at(model, path[:-1]) if path else None
     info = section.model_fields.get(path[-1]) if section is not None else None
     return info if info is not None and _section_behind(info) is None else None
+
+
+def item_model(info: FieldInfo) -> type[BaseModel] | None:
+    """What the tables of an option are that is a list of tables, None for any other."""
+    kind = plain_type(info)
+    item = typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else None
+    return item if isinstance(item, type) and issubclass(item, BaseModel) else None
 
 
 def takes_names(model: type[BaseModel], path: KeyPath) -> bool:
@@ -102,9 +115,12 @@ def describe(info: FieldInfo) -> str:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return "one of " + ", ".join(f'"{member.value}"' for member in kind)
     if typing.get_origin(kind) is tuple:
-        return "a list of texts"
+        return "a list of texts" if item_model(info) is None else "a list of tables"
     if typing.get_origin(kind) is Mapping:
-        costs = _unwrapped(typing.get_args(kind)[1]) is float
+        key, value = typing.get_args(kind)
+        if key == HeaderName:
+            return "a table of header fields with a pattern each"
+        costs = _unwrapped(value) is float
         return _TABLE_OF_COSTS if costs else "a table of folders with a sentence each"
     words = {
         bool: "true or false",

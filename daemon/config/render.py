@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from daemon.config.fields import KeyPath, example_of
+from daemon.config.fields import KeyPath, example_of, item_model
 from daemon.config.settings import (
     AccountSettings,
     ClassicHeadSettings,
@@ -65,6 +65,7 @@ def _section(path: KeyPath, values: Section, *, explain: bool = True) -> Iterato
     yield f"[{'.'.join(path)}]"
     inner: list[tuple[str, Section]] = []
     tables: list[tuple[str, Mapping[str, str], str]] = []
+    lists: list[tuple[str, tuple[Section, ...]]] = []
     for name, info in type(values).model_fields.items():
         value = getattr(values, name)
         if isinstance(value, Section):
@@ -73,6 +74,9 @@ def _section(path: KeyPath, values: Section, *, explain: bool = True) -> Iterato
         given = name in values.model_fields_set and value is not None
         if given and isinstance(value, Mapping):
             tables.append((name, value, info.description or ""))
+            continue
+        if item_model(info) is not None and value:
+            lists.append((name, value))
             continue
         if explain:
             yield ""
@@ -84,6 +88,7 @@ def _section(path: KeyPath, values: Section, *, explain: bool = True) -> Iterato
             yield f"#{name} = {toml_value(shown)}"
     for name, table, meaning in tables:
         yield from _table((*path, name), table, meaning if explain else "")
+    yield from (line for name, items in lists for line in _items((*path, name), items))
     for name, section in inner:
         if explain or section.model_fields_set:
             yield from _section((*path, name), section, explain=explain)
@@ -96,6 +101,16 @@ def _table(path: KeyPath, table: Mapping[str, str], meaning: str) -> Iterator[st
     yield f"[{'.'.join(path)}]"
     for name, value in table.items():
         yield f"{toml_value(name)} = {toml_value(value)}"
+
+
+def _items(path: KeyPath, items: tuple[Section, ...]) -> Iterator[str]:
+    for item in items:
+        yield ""
+        yield f"[[{'.'.join(path)}]]"
+        for name in type(item).model_fields:
+            value = getattr(item, name)
+            if name in item.model_fields_set and value is not None:
+                yield f"{name} = {toml_value(value)}"
 
 
 def _comment(text: str) -> Iterator[str]:

@@ -147,6 +147,29 @@ def _check_confusion(text: str) -> str:
         ) from error
 
 
+def _check_rule_pattern(pattern: str) -> str:
+    from daemon.patterns import PatternFault, compile_pattern  # noqa: PLC0415 - loads RE2
+
+    try:
+        compile_pattern(pattern)
+    except PatternFault as error:
+        raise fault(
+            f"holds a pattern that cannot be used: {error}",
+            'Write a text in which * stands for anything, such as "*@bank.example", or a regular '
+            'expression of RE2 between slashes, such as "/^(re|aw):/".',
+        ) from error
+    return pattern
+
+
+def _check_header_name(name: str) -> str:
+    if not re.fullmatch(r"[!-9;-~]{1,100}", name):
+        raise fault(
+            "names a header field that cannot exist",
+            'Write its name without the colon, for example: header = { "X-Spam-Flag" = "YES" }',
+        )
+    return name
+
+
 def _check_account_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise fault(
@@ -170,6 +193,8 @@ Description = Annotated[str, AfterValidator(_check_description)]
 Confusion = Annotated[str, AfterValidator(_check_confusion)]
 Cost = Annotated[float, Field(strict=True, ge=LOWEST, le=HIGHEST)]
 Url = Annotated[Text, AfterValidator(_check_url)]
+RulePattern = Annotated[str, Field(strict=True), AfterValidator(_check_rule_pattern)]
+HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 AccountName = Annotated[str, AfterValidator(_check_account_name)]
 Host = Annotated[Text, AfterValidator(_check_host)]
 Listen = Annotated[Text, AfterValidator(_check_listen)]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 
@@ -35,6 +36,8 @@ BATCH = 32
 
 CLOCK_SKEW = timedelta(days=1)
 """A Date header this much later than the server's own date is not believed."""
+
+T = TypeVar("T")
 
 Featurize = Callable[[Sequence[Mail]], list[bytes]]
 Progress = Callable[[int, int], None]
@@ -144,16 +147,32 @@ def fetch_mails(
     stopped: Callable[[], bool] = lambda: False,
 ) -> dict[int, Mail]:
     """The mails themselves by message id, as far as they can still be had; nothing is stored."""
+    return fetch_read(
+        store, mailbox, message_ids, max_bytes, parse, progress=progress, stopped=stopped
+    )
+
+
+def fetch_read(
+    store: Store,
+    mailbox: Mailbox,
+    message_ids: Collection[int],
+    max_bytes: int,
+    read: Callable[[bytes], T],
+    *,
+    progress: Progress = ignore,
+    stopped: Callable[[], bool] = lambda: False,
+) -> dict[int, T]:
+    """What `read` makes of each message, by message id, as far as they can still be had."""
     with store.read() as work:
         by_folder = _by_folder(work, message_ids)
-    mails: dict[int, Mail] = {}
+    mails: dict[int, T] = {}
     for folder_name, placements in by_folder.items():
         for start in range(0, len(placements), BATCH):
             if stopped():
                 return mails
             batch = placements[start : start + BATCH]
             with _changed_folder_passed_over(batch):
-                mails.update(_fetched(mailbox, folder_name, batch, max_bytes))
+                mails.update(_fetched(mailbox, folder_name, batch, max_bytes, read))
             progress(len(mails), len(message_ids))
     return mails
 
@@ -179,7 +198,7 @@ def _cache_batch(
         _changed_folder_passed_over(batch),
         attempt(store, {each.message_id for each in batch}) as read,
     ):
-        mails = _fetched(mailbox, folder_name, batch, source.max_bytes)
+        mails = _fetched(mailbox, folder_name, batch, source.max_bytes, parse)
         features = dict(zip(mails, source.featurize(list(mails.values())), strict=True))
         read.update(features)
     with store.write() as work:
@@ -193,12 +212,16 @@ def _cache_batch(
 
 
 def _fetched(
-    mailbox: Mailbox, folder_name: str, batch: Sequence[Placement], max_bytes: int
-) -> dict[int, Mail]:
+    mailbox: Mailbox,
+    folder_name: str,
+    batch: Sequence[Placement],
+    max_bytes: int,
+    read: Callable[[bytes], T],
+) -> dict[int, T]:
     """Mails of one folder by message id."""
     message_ids = {p.uid: p.message_id for p in batch}
     fetched = mailbox.fetch(folder_name, batch[0].uid_validity, message_ids, max_bytes)
-    return {message_ids[m.identity.uid]: parse(m.content) for m in fetched}
+    return {message_ids[m.identity.uid]: read(m.content) for m in fetched}
 
 
 @contextmanager

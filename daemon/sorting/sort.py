@@ -1,8 +1,9 @@
-"""Sorting new mail: fetch, parse, judge, decide, plan, move."""
+"""Sorting new mail: fetch, parse, ask the rules, judge, decide, plan, move."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,11 +11,13 @@ import structlog
 
 from classifier.mail import Mail
 from daemon.config.settings import Mode
+from daemon.mail.letterhead import letterhead
 from daemon.mail.parse import parse
-from daemon.mailbox.port import FolderStatus, Mailbox
+from daemon.mailbox.port import FolderStatus, Mailbox, SpecialUse
 from daemon.sorting.judge import Judge, Verdict
 from daemon.sorting.mover import IMPOSSIBLE, Clock, MoveRequest, execute, look_at_targets, plan
 from daemon.sorting.reading import attempt, batches, hopeless
+from daemon.sorting.rules import RuleBook, Ruling
 from daemon.sorting.threads import parent_folder
 from daemon.store import Store
 from daemon.store.tables import (
@@ -55,10 +58,16 @@ class Sorted:
 
 @dataclass(frozen=True, slots=True)
 class SortSettings:
-    """How mail is fetched and what may be done with it."""
+    """How mail is fetched and what may be done with it.
+
+    `rules` decide before the model. `suspended`: folder ids into which the model moves nothing
+    for now, each with the sentence that says why.
+    """
 
     mode: Mode
     max_bytes: int
+    rules: RuleBook = field(default_factory=RuleBook)
+    suspended: Mapping[int, str] = field(default_factory=dict)
 
 
 def sort_new_mail(
@@ -148,12 +157,21 @@ def _unreadable(
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """One mail and the verdict on it; `sent_at` and `features` are set when they are new."""
+    """One mail and the word on it: a rule's, else the model's. `sent_at` and `features` are set
+    when they are new."""
 
     placement: Placement
-    verdict: Verdict
+    word: Verdict | Ruling
     sent_at: datetime | None
     features: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One mail as it was fetched, and what the rules say of it."""
+
+    mail: Mail
+    ruling: Ruling | None
 
 
 def _judge(
@@ -161,30 +179,39 @@ def _judge(
     mailbox: Mailbox,
     account_name: str,
     judge: Judge,
-    max_bytes: int,
+    settings: SortSettings,
     waiting: Sequence[Placement],
 ) -> list[_Judged]:
-    """Fetch, encode and judge one round; mail that vanished meanwhile is left out."""
+    """Fetch one round, ask the rules, encode and judge the rest; mail that vanished meanwhile is
+    left out."""
     with store.read() as work:
         cached = work.features.get(judge.fingerprint, [p.message_id for p in waiting])
-    with attempt(store, {p.message_id for p in waiting} - cached.keys()) as read:
-        mails = _fetch(mailbox, waiting, max_bytes, set(cached))
-        fresh = dict(zip(mails, judge.features(list(mails.values())), strict=True))
-        read.update(fresh)
-    features = {**cached, **fresh}
-    readable = [p for p in waiting if p.message_id in features]
+    ids = {p.message_id for p in waiting}
+    wanted = ids if settings.rules else ids - cached.keys()
+    with attempt(store, wanted) as read:
+        mails = _fetch(mailbox, waiting, settings, wanted)
+        unruled = [key for key, each in mails.items() if each.ruling is None and key not in cached]
+        fresh = dict(zip(unruled, judge.features([mails[i].mail for i in unruled]), strict=True))
+        read.update(mails)
+    words: dict[int, Verdict | Ruling] = {
+        key: each.ruling for key, each in mails.items() if each.ruling is not None
+    }
+    there = [p for p in waiting if p.message_id in mails or p.message_id not in wanted]
+    left = [p for p in there if p.message_id not in words]
     with store.read() as work:
         account = work.accounts.get(account_name)
-        parents = [parent_folder(work, account, p.message) for p in readable if account]
-    verdicts = judge.verdicts([features[p.message_id] for p in readable], parents)
+        parents = [parent_folder(work, account, p.message) for p in left if account]
+    features = {**cached, **fresh}
+    verdicts = judge.verdicts([features[p.message_id] for p in left], parents)
+    words.update(zip((p.message_id for p in left), verdicts, strict=True))
     return [
         _Judged(
             placement,
-            verdict,
-            mails[placement.message_id].date if placement.message_id in mails else None,
+            words[placement.message_id],
+            mails[placement.message_id].mail.date if placement.message_id in mails else None,
             fresh.get(placement.message_id),
         )
-        for placement, verdict in zip(readable, verdicts, strict=True)
+        for placement in there
     ]
 
 
@@ -199,15 +226,15 @@ def _decide_round(
     now: datetime,
 ) -> int:
     """Decide one round and plan its moves; returns how many moves are planned."""
-    judged = _judge(store, mailbox, account_name, judge, settings.max_bytes, waiting)
+    judged = _judge(store, mailbox, account_name, judge, settings, waiting)
     with store.read() as work:
         known = work.accounts.get(account_name)
-        folders = {f.id: f for f in work.folders.of(known)} if known is not None else {}
-    wanted = {each.verdict.folder_id for each in judged if each.verdict.moves}
-    targets = look_at_targets(mailbox, [folders[key] for key in wanted if key in folders])
+        before = _Folders.of(work.folders.of(known) if known is not None else ())
+    targets = look_at_targets(mailbox, before.targets(each.word for each in judged))
+    trash = _trash(mailbox, before, judged)
     with store.write() as work:
         account = work.accounts.get_or_create(account_name, now)
-        folders = {f.id: f for f in work.folders.of(account)}
+        folders = _Folders.of(work.folders.of(account), trash)
         by_id = {p.id: p for p in work.placements.by_ids([j.placement.id for j in judged])}
         new = {j.placement.message_id: j.features for j in judged if j.features is not None}
         work.features.put(judge.fingerprint, new)
@@ -216,8 +243,10 @@ def _decide_round(
             placement = by_id[each.placement.id]
             if each.sent_at is not None:
                 placement.message.sent_at = each.sent_at
-            decision = _decision(
-                account, placement, each.verdict, folders, judge.version, settings.mode, now
+            decision = (
+                _ruled(account, placement, each.word, folders, settings.mode, now)
+                if isinstance(each.word, Ruling)
+                else _decision(account, placement, each.word, folders, judge.version, settings, now)
             )
             _stay_if_impossible(decision, targets, mailbox)
             work.decisions.add(decision)
@@ -229,8 +258,52 @@ def _decide_round(
         work.flush()
         plan(work, account, requests, targets, now)
         work.commit()
-    log.info("sort.round", account=account_name, judged=len(judged), planned=len(requests))
+    log.info(
+        "sort.round",
+        account=account_name,
+        judged=len(judged),
+        ruled=sum(isinstance(each.word, Ruling) for each in judged),
+        planned=len(requests),
+    )
     return len(requests)
+
+
+@dataclass(frozen=True, slots=True)
+class _Folders:
+    """The account's folders by id and by name; `trash` holds names of what rules must not fill."""
+
+    by_id: Mapping[int, Folder]
+    trash: Collection[str] = ()
+
+    @classmethod
+    def of(cls, folders: Sequence[Folder], trash: Collection[str] = ()) -> _Folders:
+        """By their row ids."""
+        return cls({folder.id: folder for folder in folders}, trash)
+
+    def named(self, name: str) -> Folder | None:
+        """The folder that a rule means, however its umlauts are composed."""
+        plain = unicodedata.normalize("NFC", name)
+        same = (f for f in self.by_id.values() if unicodedata.normalize("NFC", f.name) == plain)
+        return next(same, None)
+
+    def meant_by(self, word: Verdict | Ruling) -> Folder | None:
+        """The folder into which a mail would go; None: it stays, or nobody knows the folder."""
+        if isinstance(word, Ruling):
+            return self.named(word.folder) if word.folder is not None else None
+        return self.by_id.get(word.folder_id) if word.moves and word.folder_id else None
+
+    def targets(self, words: Iterable[Verdict | Ruling]) -> list[Folder]:
+        """All folders into which mail would go."""
+        found = {folder.id: folder for word in words if (folder := self.meant_by(word))}
+        return list(found.values())
+
+
+def _trash(mailbox: Mailbox, folders: _Folders, judged: Sequence[_Judged]) -> set[str]:
+    """Names of folders that the server empties by itself, as far as a rule may mean one."""
+    meant = (folders.meant_by(each.word) for each in judged)
+    if not any(folder is not None and folder.role is Role.NEUTRAL for folder in meant):
+        return set()
+    return {info.name for info in mailbox.folders() if info.special_use is SpecialUse.TRASH}
 
 
 def _stay_if_impossible(
@@ -248,30 +321,37 @@ def _stay_if_impossible(
 
 
 def _fetch(
-    mailbox: Mailbox, waiting: Sequence[Placement], max_bytes: int, cached: set[int]
-) -> dict[int, Mail]:
-    """The mails without cached features, by message id. Mail that vanished is left out."""
-    wanted = {p.uid: p.message_id for p in waiting if p.message_id not in cached}
+    mailbox: Mailbox, waiting: Sequence[Placement], settings: SortSettings, ids: Collection[int]
+) -> dict[int, _Read]:
+    """Those of the mails by message id. Mail that vanished is left out."""
+    wanted = {p.uid: p.message_id for p in waiting if p.message_id in ids}
     if not wanted:
         return {}
     folder, uid_validity = waiting[0].folder.name, waiting[0].uid_validity
-    fetched = mailbox.fetch(folder, uid_validity, wanted, max_bytes)
-    return {wanted[m.identity.uid]: parse(m.content) for m in fetched}
+    found: dict[int, _Read] = {}
+    for message in mailbox.fetch(folder, uid_validity, wanted, settings.max_bytes):
+        mail = parse(message.content)
+        ruling = None
+        if settings.rules:
+            ruling = settings.rules.ruling(letterhead(mail, message.content))
+        found[wanted[message.identity.uid]] = _Read(mail, ruling)
+    return found
 
 
 def _decision(
     account: Account,
     placement: Placement,
     verdict: Verdict,
-    folders: Mapping[int, Folder],
+    folders: _Folders,
     model_version: str,
-    mode: Mode,
+    settings: SortSettings,
     now: datetime,
 ) -> Decision:
-    folder = folders.get(verdict.folder_id) if verdict.folder_id is not None else None
-    action, reason = _action(verdict, folder, mode)
+    known = folders.by_id
+    folder = known.get(verdict.folder_id) if verdict.folder_id is not None else None
+    action, reason = _action(verdict, folder, settings)
     names = [
-        (folders[key].name if key is not None and key in folders else placement.folder.name, p)
+        (known[key].name if key is not None and key in known else placement.folder.name, p)
         for key, p in verdict.ranked[:KEEP_RANKED]
     ]
     return Decision(
@@ -288,14 +368,62 @@ def _decision(
     )
 
 
-def _action(verdict: Verdict, folder: Folder | None, mode: Mode) -> tuple[Action, str]:
+def _ruled(
+    account: Account,
+    placement: Placement,
+    ruling: Ruling,
+    folders: _Folders,
+    mode: Mode,
+    now: datetime,
+) -> Decision:
+    """What a rule decided; the model was not asked."""
+    folder = folders.meant_by(ruling)
+    action, reason = _ruled_action(ruling, folder, folders.trash, mode)
+    return Decision(
+        account_id=account.id,
+        message=placement.message,
+        folder=folder,
+        probability=None,
+        threshold=None,
+        ranked=[],
+        action=action,
+        reason=reason,
+        rule=ruling.rule,
+        model_version=None,
+        decided_at=now,
+    )
+
+
+def _ruled_action(
+    ruling: Ruling, folder: Folder | None, trash: Collection[str], mode: Mode
+) -> tuple[Action, str]:
+    """What to do about a ruling, and why."""
+    if ruling.folder is None:
+        return Action.LEFT, ruling.reason
+    if folder is None:
+        return Action.LEFT, f"{ruling.reason} There is no such folder, so the mail stays."
+    if folder.role is Role.INBOX:
+        return Action.LEFT, f"{ruling.reason} It is there already."
+    if folder.name in trash:
+        return Action.LEFT, f"{ruling.reason} That is the trash, and inboxd deletes no mail."
+    return _in_mode(mode, ruling.reason)
+
+
+def _action(verdict: Verdict, folder: Folder | None, settings: SortSettings) -> tuple[Action, str]:
     """What to do about a verdict, and why."""
     if not verdict.moves:
         return Action.LEFT, verdict.reason
     if folder is None or folder.role is not Role.LABEL:
         return Action.LEFT, "The folder is no longer a label folder."
+    if settings.mode is Mode.SORT and folder.id in settings.suspended:
+        return Action.SUGGESTED, f"{verdict.reason} {settings.suspended[folder.id]}"
+    return _in_mode(settings.mode, verdict.reason)
+
+
+def _in_mode(mode: Mode, reason: str) -> tuple[Action, str]:
+    """What becomes of a wish to move."""
     if mode is Mode.OBSERVE:
-        return Action.OBSERVED, f"{verdict.reason} Mode observe only records."
+        return Action.OBSERVED, f"{reason} Mode observe only records."
     if mode is Mode.SUGGEST:
-        return Action.SUGGESTED, f"{verdict.reason} Mode suggest moves nothing."
-    return Action.PLANNED, verdict.reason
+        return Action.SUGGESTED, f"{reason} Mode suggest moves nothing."
+    return Action.PLANNED, reason

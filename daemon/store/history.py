@@ -104,6 +104,15 @@ class Decisions:
         )
         return {(folder, action): count for folder, action, count in self._session.execute(query)}
 
+    def counts_by_rule(self, account: Account) -> dict[str, int]:
+        """Number of decisions per rule, as they were stored with them."""
+        query = (
+            select(Decision.rule, func.count())
+            .where(Decision.account_id == account.id, Decision.rule.is_not(None))
+            .group_by(Decision.rule)
+        )
+        return {rule: count for rule, count in self._session.execute(query) if rule is not None}
+
 
 class Moves:
     """The journal of planned and finished moves."""

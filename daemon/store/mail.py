@@ -283,6 +283,17 @@ class Placements:
         query = select(func.count(Placement.id)).join(Placement.message).where(*_to_sort(inbox))
         return self._session.scalar(query) or 0
 
+    def newest(self, folder: Folder, limit: int) -> list[Placement]:
+        """The newest `limit` mails that lie in the folder."""
+        query = (
+            select(Placement)
+            .join(Placement.message)
+            .where(Placement.folder_id == folder.id, Placement.gone_at.is_(None))
+            .order_by(Message.internal_date.desc(), Placement.uid.desc())
+            .limit(limit)
+        )
+        return list(self._session.scalars(query))
+
     def newest_unlabelled(self, folder: Folder, limit: int) -> list[Placement]:
         """Of the newest `limit` mails that people put into a label folder: those that are no
         example yet.

@@ -26,6 +26,7 @@ from daemon.store.mail import Accounts, Folders, Messages, Placements
 from daemon.store.migrate import schema_of, upgrade
 from daemon.store.private import prepare_directory
 from daemon.store.tables import Base
+from daemon.store.trust import Contacts, Promises
 
 DATABASE_NAME = "inboxd.sqlite3"
 
@@ -48,6 +49,8 @@ class UnitOfWork:
         self.examples = Examples(self._session)
         self.features = FeatureCache(self._session)
         self.models = Models(self._session)
+        self.promises = Promises(self._session)
+        self.contacts = Contacts(self._session)
 
     def commit(self) -> None:
         """Make everything since the last commit durable; the block may go on after it."""

@@ -13,16 +13,18 @@ from datetime import datetime
 from pathlib import Path
 
 from classifier.costs import Costs
-from daemon.config.settings import AccountSettings, HeadKind, Settings
+from daemon.config.settings import AccountSettings, HeadKind, RuleSettings, Settings
 from daemon.errors import ModelError, NotFound
 from daemon.learning.engine import Engine
 from daemon.learning.refit import RefitSettings
 from daemon.locks import account_lock, show_progress
 from daemon.mailbox.port import Mailbox
 from daemon.meter import Meter, NoMeter
+from daemon.patterns import compile_pattern
 from daemon.sign_in.keeper import TokenKeeper, open_keeper
 from daemon.sorting.bursts import BurstLimits
 from daemon.sorting.folders import FolderPatterns
+from daemon.sorting.rules import Condition, Rule
 from daemon.store import Store
 from trainer.steps import ClassicSettings, DeepSettings
 from trainer.tensorboard import INSTALL, is_available
@@ -33,6 +35,19 @@ Connect = Callable[[str, AccountSettings], Mailbox]
 def never() -> bool:
     """For callers that cannot be stopped half-way."""
     return False
+
+
+def _conditions(rule: RuleSettings) -> Iterator[Condition]:
+    given = {
+        "sender": rule.sender,
+        "domain": rule.domain,
+        "list": rule.list,
+        "subject": rule.subject,
+        **{f"header {name}": pattern for name, pattern in rule.header.items()},
+    }
+    for name, pattern in given.items():
+        if pattern is not None:
+            yield Condition(name, compile_pattern(pattern))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,13 @@ class Application:
         """Folder roles of an account."""
         folders = self.account(name).folders
         return FolderPatterns(folders.inbox, folders.labels, folders.neutral)
+
+    def rules(self, name: str) -> tuple[Rule, ...]:
+        """The rules of an account in their order."""
+        return tuple(
+            Rule(number, tuple(_conditions(rule)), rule.folder)
+            for number, rule in enumerate(self.account(name).rules, start=1)
+        )
 
     def burst_limits(self) -> BurstLimits:
         """From when on lessons wait for confirmation."""

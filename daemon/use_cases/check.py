@@ -6,11 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from daemon.errors import FolderMissing, InboxdError, MailboxError
-from daemon.mailbox.port import FolderInfo, FolderStatus, Mailbox
+from daemon.mailbox.port import FolderInfo, FolderStatus, Mailbox, SpecialUse
 from daemon.sorting.folders import FolderPatterns
 from daemon.store.tables import Role
 from daemon.use_cases.application import Application
 from daemon.use_cases.costs import cost_warnings
+from daemon.use_cases.rules import rule_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,18 @@ def _check(app: Application, name: str) -> AccountCheck:
             found = _look(mailbox, app.patterns(name), name, mode, model, described)
         labels = {each.name for each in found.folders if each.role == Role.LABEL.value}
         costs = cost_warnings(app, name, labels)
-        return replace(found, sign_in=sign_in, warnings=(*found.warnings, *costs))
+        watched = [each for each in found.folders if each.role != "ignored"]
+        rules = rule_warnings(
+            app,
+            name,
+            [each.name for each in watched],
+            trash=[each.name for each in watched if each.special_use == SpecialUse.TRASH.value],
+        )
+        if app.account(name).keep_contacts and not any(
+            each.special_use == SpecialUse.SENT.value for each in found.folders
+        ):
+            rules.append("keep_contacts has no effect: the server marks no folder as sent mail.")
+        return replace(found, sign_in=sign_in, warnings=(*found.warnings, *costs, *rules))
     except InboxdError as error:
         return AccountCheck(
             name,

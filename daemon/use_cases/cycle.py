@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -16,10 +16,13 @@ from daemon.errors import InboxdError, ModelError
 from daemon.learning.refit import Refit, is_due, refit
 from daemon.mailbox.port import Mailbox
 from daemon.meter import MeteredJudge
+from daemon.sorting.contacts import contacts_of, refresh_contacts
 from daemon.sorting.observe import Observation
+from daemon.sorting.rules import RuleBook
 from daemon.sorting.sort import Sorted, SortSettings, is_mail_waiting, sort_new_mail
 from daemon.use_cases.application import Application, never
 from daemon.use_cases.catch_up import catch_up
+from daemon.use_cases.trust import Reviewed, review_promises, suspensions
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +37,7 @@ class CycleReport:
     observation: Observation | None = None
     lessons: int = 0
     refit: Refit | None = None
+    reviewed: Reviewed = field(default_factory=Reviewed)
     sorted: Sorted | None = None
     seconds_sorting: float = 0.0
     note: str = ""
@@ -69,6 +73,8 @@ def run_cycle(
                 report.refit = train_account(app, name, mailbox, stopped)
                 if report.refit.version is not None:
                     app.meter.learned(name, report.refit.seconds)
+            if report.observation.noticed or report.refit or is_mail_waiting(app.store, name):
+                report.reviewed = review_promises(app, name)
             _sort(app, name, mailbox, report, stopped)
         except ModelError as error:
             # Without a usable model no mail is touched, but people's moves are still noticed.
@@ -162,11 +168,26 @@ def _sort(
         mailbox,
         name,
         MeteredJudge(judge, app.meter, name),
-        SortSettings(account.mode, account.max_message_kb * 1024),
+        SortSettings(
+            account.mode,
+            account.max_message_kb * 1024,
+            _rule_book(app, name, mailbox, stopped),
+            suspensions(app, name),
+        ),
         app.clock,
         stopped,
     )
     report.seconds_sorting = (app.clock() - started).total_seconds()
+
+
+def _rule_book(
+    app: Application, name: str, mailbox: Mailbox, stopped: Callable[[], bool]
+) -> RuleBook:
+    """What decides before the model; contacts as of this moment."""
+    if not app.account(name).keep_contacts:
+        return RuleBook(app.rules(name))
+    refresh_contacts(app.store, mailbox, name, app.clock(), stopped)
+    return RuleBook(app.rules(name), contacts_of(app.store, name))
 
 
 def _record_success(app: Application, name: str, report: CycleReport) -> None:

@@ -59,4 +59,5 @@ def _pass(app: Application, name: str) -> DryRun:
     with app.store.read() as work:
         account_now = work.accounts.get(name)
         decisions = work.decisions.after(account_now, last_id) if account_now else []
-        return DryRun(report, tuple(entry_of(name, decision) for decision in decisions))
+        rules = app.rules(name)
+        return DryRun(report, tuple(entry_of(name, decision, rules) for decision in decisions))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from daemon.errors import NotFound
+from daemon.sorting.rules import Rule, describe_rule
 from daemon.sorting.threads import hash_message_id
 from daemon.store import UnitOfWork
 from daemon.store.tables import Account, Action, Correction, Decision, Message
@@ -14,7 +16,8 @@ from daemon.use_cases.application import Application
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One decision. `message` is the number by which `why` and `undo` know the mail."""
+    """One decision. `message` is the number by which `why` and `undo` know the mail. `rule` says
+    which of the person's rules decided, with its patterns as they stand in the configuration."""
 
     account: str
     message: int
@@ -69,13 +72,14 @@ def history(
                 continue
             wanted = Action(action) if action is not None else None
             decisions = work.decisions.latest(account, limit, since=since, action=wanted)
-            entries += [entry_of(account_name, decision) for decision in decisions]
+            rules = app.rules(account_name)
+            entries += [entry_of(account_name, decision, rules) for decision in decisions]
     entries.sort(key=lambda entry: (entry.decided_at, entry.message), reverse=True)
     return entries[:limit]
 
 
-def entry_of(account_name: str, decision: Decision) -> HistoryEntry:
-    """A decision as the doors show it."""
+def entry_of(account_name: str, decision: Decision, rules: Sequence[Rule] = ()) -> HistoryEntry:
+    """A decision as the doors show it; `rules` are those of the account today."""
     return HistoryEntry(
         account=account_name,
         message=decision.message_id,
@@ -86,7 +90,7 @@ def entry_of(account_name: str, decision: Decision) -> HistoryEntry:
         threshold=decision.threshold,
         model=decision.model_version,
         reason=decision.reason,
-        rule=decision.rule,
+        rule=describe_rule(decision.rule, rules) if decision.rule is not None else None,
         ranked=tuple((name, p) for name, p in decision.ranked),
     )
 
@@ -115,7 +119,11 @@ def why(app: Application, name: str | None, reference: str) -> Explanation:
             placements = work.placements.of_message(message.id)
             return Explanation(
                 account=account_name,
-                entry=entry_of(account_name, decision) if decision is not None else None,
+                entry=(
+                    entry_of(account_name, decision, app.rules(account_name))
+                    if decision is not None
+                    else None
+                ),
                 message=message.id,
                 lies_in=tuple(p.folder.name for p in placements),
                 kept=message.kept,

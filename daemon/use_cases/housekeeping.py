@@ -12,14 +12,16 @@ from daemon.use_cases.application import Application
 
 
 def keep_house(app: Application, name: str) -> None:
-    """Drop features of former encoders, models beyond the kept ones, and what a deep fine-tune
-    left that was given up."""
+    """Drop features of former encoders, models beyond the kept ones, what a deep fine-tune left
+    that was given up, and contacts that are no longer wanted."""
     models = app.engine.account(name)
     needed = {encoder.fingerprint for encoder in _encoders_in_use(models)}
     with app.store.write() as work:
         account = work.accounts.get(name)
         if account is not None:
             work.features.drop_other(account, *needed)
+            if not app.account(name).keep_contacts:
+                work.contacts.forget(account)
         work.commit()
     models.prune(keep=app.settings.model.keep_models)
     RunDirectory(app.state_dir, name).remove_if_old()

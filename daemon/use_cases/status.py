@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from daemon.config.settings import Settings
 from daemon.locks import running_process
 from daemon.store import UnitOfWork
-from daemon.store.tables import Account, Action, Folder, Role
+from daemon.store.tables import Account, Action, Folder, Promise, Role
 from daemon.use_cases.application import Application
 from daemon.use_cases.costs import cost_warnings
+from daemon.use_cases.rules import rule_warnings
 
 
 @dataclass(frozen=True, slots=True)
 class FolderState:
     """One label folder. `state`: "learning" (no example counts yet), "suggesting" (its past
-    predictions do not show the target precision) or "sorting".
+    predictions do not show the target precision), "sorting", or "suspended" (its moves were wrong
+    more often than it promised; see `daemon.use_cases.trust`).
 
     What a folder that does not sort yet lacks is in `missing_mails` (filed mails),
     `missing_right_predictions` (so many more, none wrong in between, None where nobody can
@@ -109,12 +111,15 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
         notice=app.engine.account(name).damage() or account.notice,
         folders=_folders(app, work, account, model),
         held=work.corrections.count_held(account),
-        warnings=tuple(
-            cost_warnings(
-                app, name, [f.name for f in work.folders.of(account) if f.role is Role.LABEL]
-            )
-        ),
+        warnings=tuple(_warnings(app, name, work.folders.of(account))),
     )
+
+
+def _warnings(app: Application, name: str, folders: Sequence[Folder]) -> Iterator[str]:
+    """What in the configuration does not suit the folders that there are."""
+    yield from cost_warnings(app, name, [f.name for f in folders if f.role is Role.LABEL])
+    if folders:  # else nobody has looked at the server yet
+        yield from rule_warnings(app, name, [f.name for f in folders])
 
 
 LEFT_ACTIONS = (Action.LEFT, Action.SUGGESTED, Action.OBSERVED, Action.UNREADABLE)
@@ -138,11 +143,24 @@ def _folders(
     examples = work.examples.counts_by_folder(account)
     folders = [f for f in work.folders.of(account) if f.role is Role.LABEL]
     messages = work.placements.counts(folders)
-    return tuple(
+    states = (
         _folder(
             app.settings, folder, report, examples.get(folder.id, 0), messages.get(folder.id, 0)
         )
         for folder in folders
+    )
+    broken = {row.folder_id: row for row in work.promises.broken(account)}
+    return tuple(
+        _suspended(state, broken[folder.id]) if folder.id in broken else state
+        for state, folder in zip(states, folders, strict=True)
+    )
+
+
+def _suspended(state: FolderState, row: Promise) -> FolderState:
+    """The same folder, after it broke its promise."""
+    figures = f"{row.wrong} of {row.moves} moves wrong"
+    return replace(
+        state, state="suspended", missing=f"{figures}; inboxd folders trust {state.folder}"
     )
 
 

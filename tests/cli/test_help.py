@@ -12,8 +12,8 @@ from tests.support.command import Home
 
 COMMANDS = (
     "init", "check", "learn", "run", "demo", "status", "history", "why", "undo", "train",
-    "classify", "pause", "resume", "models", "examples", "held", "replay", "tune",
-    "login", "logout", "health", "doctor",
+    "classify", "pause", "resume", "models", "examples", "folders", "held", "replay", "rules",
+    "tune", "login", "logout", "health", "doctor",
 )  # fmt: skip
 
 HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler",
@@ -63,6 +63,10 @@ def test_help_names_every_command_and_every_exit_code(bare_home: Home) -> None:
         "held list",
         "held confirm",
         "held discard",
+        "folders list",
+        "folders trust",
+        "rules list",
+        "rules test",
     ],
 )
 def test_every_command_has_help_with_an_example(bare_home: Home, command: str) -> None:

@@ -23,6 +23,7 @@ from daemon.sorting.bursts import BurstLimits
 from daemon.sorting.folders import FolderPatterns
 from daemon.sorting.mover import MoveReport, reconcile
 from daemon.sorting.observe import Observation, observe
+from daemon.sorting.rules import RuleBook
 from daemon.sorting.sort import Sorted, SortSettings, sort_new_mail
 from daemon.sorting.undo import Undone, UndoSelection, undo
 from daemon.store import Store, UnitOfWork
@@ -108,6 +109,8 @@ class World:
         self.patterns = FolderPatterns(neutral=("Ablage*",))
         self.mode = mode
         self.limits = BurstLimits()
+        self.rules = RuleBook()
+        self.suspended: dict[int, str] = {}
         self.now = START
         self.judge = SubjectJudge({})
 
@@ -192,7 +195,7 @@ class World:
             mailbox or self.server.connect(),
             ACCOUNT,
             self.judge,
-            SortSettings(self.mode, 65_536),
+            SortSettings(self.mode, 65_536, self.rules, self.suspended),
             self.clock,
             stopped,
         )

@@ -61,6 +61,39 @@ def test_an_old_database_is_brought_up_to_date_with_its_rows(tmp_path: Path) -> 
     store.close()
 
 
+def test_a_database_of_the_version_before_gets_promises_and_contacts(tmp_path: Path) -> None:
+    """Its folders and corrections stay, no folder has broken its promise, nobody is a contact."""
+    upgrade(open_engine(tmp_path / DATABASE_NAME), to="0003")
+    with sqlite3.connect(tmp_path / DATABASE_NAME) as raw:
+        raw.execute(
+            "INSERT INTO accounts (id, name, created_at) "
+            "VALUES (1, 'alt', '2025-01-01 00:00:00.000000')"
+        )
+        raw.execute(
+            "INSERT INTO folders (id, account_id, name, role, watch_from_uid) "
+            "VALUES (7, 1, 'Reisen', 'label', 1)"
+        )
+    store = Store.open(tmp_path)
+    with store.write() as work:
+        account = work.accounts.get("alt")
+        assert account is not None
+        assert [folder.name for folder in work.folders.of(account)] == ["Reisen"]
+        assert work.promises.of(account) == []
+        assert work.contacts.book(account) is None
+        row = work.promises.get_or_create(work.folders.get(7))
+        row.broken_at = NOW
+        work.contacts.add(account, ["a" * 32, "a" * 32])
+        work.commit()
+    store.close()
+    again = Store.open(tmp_path)
+    with again.read() as work:
+        account = work.accounts.get("alt")
+        assert account is not None
+        assert [row.folder.name for row in work.promises.broken(account)] == ["Reisen"]
+        assert work.contacts.hashes(account) == {"a" * 32}
+    again.close()
+
+
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     """A program must not guess what a later one has written."""
     Store.open(tmp_path).close()
