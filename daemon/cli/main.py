@@ -21,6 +21,9 @@ from daemon.cli import (
     replaying,
     running,
     sign_in,
+    operations,
+    replaying,
+    running,
     sorting,
     tuning,
 )
@@ -85,6 +88,7 @@ examples.register(cli)
 held.register(cli)
 learning.register(cli)
 models.register(cli)
+operations.register(cli)
 replaying.register(cli)
 running.register(cli)
 sign_in.register(cli)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select
@@ -199,6 +199,13 @@ class Models:
             select(ModelRow).where(ModelRow.account_id == account.id).order_by(ModelRow.id.desc())
         )
         return list(self._session.scalars(query))
+
+    def drop_newer(self, account: Account, versions: Collection[str]) -> None:
+        """Forget the models that were trained after the newest of `versions`."""
+        for row in self.of(account):
+            if row.version in versions:
+                return
+            self._session.delete(row)
 
     def get(self, account: Account, version: str) -> ModelRow | None:
         """One model by version."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from daemon.store.tables import (
@@ -55,6 +55,16 @@ class Accounts:
             self._session.add(account)
             self._session.flush()
         return account
+
+    def every(self) -> list[Account]:
+        """All accounts, by name."""
+        return list(self._session.scalars(select(Account).order_by(Account.name)))
+
+    def delete(self, account: Account) -> None:
+        """Everything about an account goes with it: the other tables' rows by their foreign
+        keys, without being read into memory."""
+        self._session.execute(delete(Account).where(Account.id == account.id))
+        self._session.expunge(account)
 
 
 class Folders:

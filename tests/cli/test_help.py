@@ -14,6 +14,7 @@ COMMANDS = (
     "init", "check", "learn", "run", "demo", "status", "history", "why", "undo", "train",
     "classify", "pause", "resume", "models", "examples", "held", "replay", "tune",
     "login", "logout",
+    "backup", "restore",
 )  # fmt: skip
 
 HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler",

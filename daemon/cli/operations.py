@@ -1,0 +1,186 @@
+"""backup, restore."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daemon.cli.context import JsonOption, application, load
+from daemon.cli.output import console, errors, print_json, table, when
+from daemon.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from daemon.use_cases.backup import AccountInBackup
+    from daemon.use_cases.restore import Chosen
+
+
+def register(cli: typer.Typer) -> None:
+    """Add this module's commands."""
+    cli.command(
+        "backup",
+        epilog="Examples: inboxd backup /backups/ · inboxd backup before-update.tar.gz",
+    )(backup)
+    cli.command(
+        "restore",
+        epilog="Examples: inboxd restore before-update.tar.gz · "
+        "inboxd restore inboxd-20260301T120000Z.tar --account private=work --was-stopped",
+    )(restore)
+
+
+def backup(
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE|DIRECTORY",
+            help="A file that does not exist yet (compressed if it ends in .gz), or a directory, "
+            "in which it is named by the time.",
+        ),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Write database and models into one file, while inboxd runs.
+
+    The file holds no password and no text of mail, but what your mail taught: guard it as you
+    guard the mail. The configuration is not in it, nor the encoder, nor what can be made anew.
+    """
+    from daemon.use_cases.backup import back_up  # noqa: PLC0415 - SQLAlchemy
+
+    with application() as app, progress_bar(quiet=as_json) as progress:
+        result = back_up(app, target, progress=partial(progress, "backup"))
+    if as_json:
+        print_json(result)
+        return
+    _print_accounts("In the backup", result.accounts)
+    console.print(
+        f"{result.file}: {size(result.size)} (database {size(result.database_bytes)}, models "
+        f"{size(result.models_bytes)}, {result.files} files). Back: inboxd restore {result.file}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def restore(
+    archive: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="What inboxd backup wrote.")
+    ] = None,
+    account: Annotated[
+        str | None,
+        typer.Option(
+            "--account",
+            "-a",
+            metavar="NAME[=NEW]",
+            help="Only this account of the backup, if wanted under a new name.",
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Move an existing state aside; nothing is deleted.")
+    ] = False,
+    was_stopped: Annotated[
+        bool,
+        typer.Option(
+            "--was-stopped",
+            help="inboxd has not run since the backup: mail that came since is sorted, and your "
+            "moves since are learned from.",
+        ),
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Finish a restore that was interrupted.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a backup the state of this inboxd, on this machine or on another.
+
+    inboxd must not be running. Every file is checked before anything is touched. Unless
+    --was-stopped is given, what moved since the backup is taken as it is found: nothing is
+    learned from it, and mail that came since stays where it is, as nobody knows any more what
+    you had put back.
+    """
+    from daemon.use_cases import restore as use_case  # noqa: PLC0415 - SQLAlchemy
+
+    if (archive is None) == (not resume):
+        raise typer.BadParameter("Name the backup's file, or else --resume.")
+    settings = load().settings
+    if archive is None:
+        replaced = use_case.resume(settings.state.dir)
+        if as_json:
+            print_json({"resumed": True, "replaced": replaced})
+        else:
+            console.print("The restore is finished.")
+            _print_replaced(replaced)
+        return
+    from daemon.bootstrap import utc_now  # noqa: PLC0415
+
+    with progress_bar(quiet=as_json) as progress:
+        result = use_case.restore(
+            settings.state.dir,
+            archive,
+            utc_now(),
+            configured=settings.accounts,
+            chosen=_chosen(account),
+            replace=replace,
+            was_stopped=was_stopped,
+            progress=partial(progress, "restore"),
+        )
+    if as_json:
+        print_json(result)
+        return
+    _print_accounts(f"Restored as of {when(result.created_at)}", result.accounts)
+    _print_replaced(result.replaced)
+    for name in result.unknown:
+        errors.print(
+            f"! The configuration has no account {name!r}. Name it there, or restore again with "
+            f"--replace --account {name}=NEW.",
+            style="yellow",
+            markup=False,
+        )
+    console.print("Next: inboxd check, then inboxd run")
+
+
+def _chosen(text: str | None) -> Chosen | None:
+    """ "private" or "private=work"."""
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
+    from daemon.config.values import AccountName  # noqa: PLC0415
+    from daemon.use_cases.restore import Chosen  # noqa: PLC0415
+
+    if text is None:
+        return None
+    old, _, new = text.partition("=")
+    try:
+        return Chosen(old, TypeAdapter(AccountName).validate_python(new or old))
+    except ValidationError:
+        raise typer.BadParameter(
+            "Write the name in the backup, or NAME=NEW; names have letters, digits, - and _."
+        ) from None
+
+
+def _print_accounts(title: str, accounts: Iterable[AccountInBackup]) -> None:
+    table(
+        title,
+        ("account", "#examples", "#models", "in use"),
+        [(each.name, each.examples, each.models, each.current) for each in accounts],
+    )
+
+
+def _print_replaced(directory: Path | None) -> None:
+    if directory is not None:
+        console.print(
+            f"What was there before lies in {directory}; delete it when all is well.",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def size(number: int) -> str:
+    """1234567 → 1.2 MB."""
+    value = float(number)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
