@@ -10,7 +10,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -122,6 +122,17 @@ def backup_lock(state_dir: Path) -> Iterator[None]:
                 next_step="Wait until it has ended.",
             )
         yield
+
+
+def lock_files(state_dir: Path, account: str, *, but_not_of: Iterable[str]) -> list[Path]:
+    """The lock files of an account alone: names that differ in odd characters may share one."""
+    others = {name for other in but_not_of for name in _lock_names(other)}
+    return [state_dir / name for name in _lock_names(account) if name not in others]
+
+
+def _lock_names(account: str) -> tuple[str, str, str]:
+    name = _file_name(account)
+    return f"account-{name}.lock", f"deep.{name}.lock", f"account-tune-{name}.lock"
 
 
 def _file_name(account: str) -> str:

@@ -1,4 +1,4 @@
-"""backup, restore."""
+"""backup, restore, forget."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def register(cli: typer.Typer) -> None:
         epilog="Examples: inboxd restore before-update.tar.gz · "
         "inboxd restore inboxd-20260301T120000Z.tar --account private=work --was-stopped",
     )(restore)
+    cli.command(
+        "forget",
+        epilog="Examples: inboxd forget --account work --dry-run · "
+        "inboxd forget --sender news@shop.example --yes",
+    )(forget)
 
 
 def backup(
@@ -139,6 +144,94 @@ def restore(
             markup=False,
         )
     console.print("Next: inboxd check, then inboxd run")
+
+
+def forget(
+    account: Annotated[
+        str | None,
+        typer.Option("--account", "-a", help="Everything about this account, configured or not."),
+    ] = None,
+    sender: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="What was learned from this sender; with --account only in that account.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be deleted; delete nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete for good what inboxd knows of an account, or what it learned from a sender.
+
+    Your mail is not touched. For an account inboxd must not be running: rows, models and files go.
+    For a sender the mails that inboxd has read are recognised, their features, examples and
+    decisions go, and all models with them, since their weights may hold the sender's words; a new
+    model is trained at once. What stays is which mail lay where, as numbers and hashes. Mail that
+    comes from then on is learned from like any other. Backups are not touched.
+    """
+    if account is None and sender is None:
+        raise typer.BadParameter("Name an --account, a --sender, or both.")
+    if not (yes or dry_run):
+        what = f"account {account}" if sender is None else f"sender {sender}"
+        typer.confirm(f"Delete for good what is known of {what}?", abort=True, err=True)
+    if sender is None:
+        _forget_account(str(account), dry_run=dry_run, as_json=as_json)
+    else:
+        _forget_sender(sender, account, dry_run=dry_run, as_json=as_json)
+
+
+def _forget_account(name: str, *, dry_run: bool, as_json: bool) -> None:
+    from daemon.use_cases.forget import forget_account  # noqa: PLC0415 - SQLAlchemy
+
+    with application() as app:
+        found = forget_account(app, name, dry_run=dry_run)
+    if as_json:
+        print_json(found)
+        return
+    verb = "would be deleted" if dry_run else "are deleted"
+    console.print(
+        f"{name}: what is known of {found.messages} mails, {found.decisions} decisions and "
+        f"{found.examples} examples {verb}",
+        markup=False,
+    )
+    for path in found.directories:
+        console.print(f"  and {path}", markup=False, soft_wrap=True)
+    if found.configured:
+        console.print("It is still in the configuration: inboxd would begin anew with it.")
+    for path in found.kept_elsewhere:
+        console.print(f"! A former state is kept: {path}", markup=False, soft_wrap=True)
+    _warn_of_wal(found.compacted)
+
+
+def _forget_sender(sender: str, account: str | None, *, dry_run: bool, as_json: bool) -> None:
+    from daemon.use_cases.forget import forget_sender  # noqa: PLC0415 - SQLAlchemy
+
+    with application() as app:
+        found = forget_sender(app, sender, account, dry_run=dry_run)
+    if as_json:
+        print_json(found)
+        return
+    table(
+        "Would be forgotten" if dry_run else "Forgotten",
+        ("account", "#mails", "#examples", "#decisions", "#models"),
+        [(f.account, f.messages, f.examples, f.decisions, f.models) for f in found],
+    )
+    for each in found if not dry_run else ():
+        new = f"model {each.model} was trained without them" if each.model else each.reason
+        console.print(f"{each.account}: {new}", markup=False)
+        _warn_of_wal(each.compacted)
+
+
+def _warn_of_wal(compacted: bool) -> None:
+    if not compacted:
+        errors.print(
+            "! Another program reads the database; traces may stay in its -wal until inboxd is "
+            "stopped. Stop it and run any command, such as: inboxd status",
+            style="yellow",
+        )
 
 
 def _chosen(text: str | None) -> Chosen | None:

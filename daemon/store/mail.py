@@ -107,6 +107,11 @@ class Messages:
         """One message by its row id."""
         return self._session.get(Message, message_id)
 
+    def count(self, account: Account) -> int:
+        """Number of messages that were ever seen."""
+        query = select(func.count()).where(Message.account_id == account.id)
+        return self._session.scalar(query) or 0
+
     def by_server_ids(self, account: Account, ids: Iterable[str]) -> dict[str, Message]:
         """Messages by the server's own stable id (the newest row, should there be several)."""
         found: dict[str, Message] = {}

@@ -15,6 +15,7 @@ COMMANDS = (
     "classify", "pause", "resume", "models", "examples", "held", "replay", "tune",
     "login", "logout",
     "backup", "restore",
+    "backup", "restore", "forget",
 )  # fmt: skip
 
 HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler",
