@@ -37,8 +37,8 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO placements (id, message_id, folder_id, uid_validity, uid, arrived_at, "
         "arrived_by, departure_explained) VALUES (1, 1, 2, 8, 5, :then, 'inboxd', 0)",
         "INSERT INTO decisions (id, account_id, message_id, folder_id, probability, ranked, "
-        "action, reason, decided_at) VALUES (1, 1, 1, 2, 0.98, '[[\"Reisen\", 0.98]]', 'moved', 'sure', "
-        ":then)",
+        "action, reason, decided_at) VALUES (1, 1, 1, 2, 0.98, '[[\"Reisen\", 0.98]]', 'moved', "
+        "'sure', :then)",
         "INSERT INTO moves (id, account_id, decision_id, message_id, kind, state, "
         "source_folder_id, source_uid_validity, source_uid, target_folder_id, "
         "target_uid_validity, target_uid_next, target_uid, planned_at, finished_at) VALUES "
