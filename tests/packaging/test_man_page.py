@@ -18,7 +18,7 @@ PAGE = CHECKOUT / "docs" / "man" / "inboxd.1"
 
 def test_the_man_page_is_up_to_date() -> None:
     """It is made from the command line's own help."""
-    command = [sys.executable, CHECKOUT / "tools" / "make_man.py", "--check"]
+    command = [sys.executable, str(CHECKOUT / "tools" / "make_man.py"), "--check"]
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     done = subprocess.run(command, check=False, env=environment)
     assert done.returncode == 0, "run: make man"

@@ -120,7 +120,8 @@ def test_what_an_old_database_held_is_still_known(tmp_path: Path, revision: str)
         [placement] = work.placements.of_message(1)
         assert (placement.folder.name, placement.uid) == ("Reisen", 5)
         [decision] = work.decisions.latest(account, 9)
-        assert (decision.action, decision.ranked) == (Action.MOVED, [["Reisen", 0.98]])
+        assert decision.action is Action.MOVED
+        assert [(name, p) for name, p in decision.ranked] == [("Reisen", 0.98)]
         [move] = work.moves.done(account)
         assert (move.state, move.target_uid) == (MoveState.MOVED, 5)
         [correction] = work.corrections.of_message(1)
