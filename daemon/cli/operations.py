@@ -109,7 +109,7 @@ def restore(
 
     if (archive is None) == (not resume):
         raise typer.BadParameter("Name the backup's file, or else --resume.")
-    settings = load().settings
+    settings = load(quiet=True).settings
     if archive is None:
         replaced = use_case.resume(settings.state.dir)
         if as_json:
