@@ -130,9 +130,10 @@ def lock_files(state_dir: Path, account: str, *, but_not_of: Iterable[str]) -> l
     return [state_dir / name for name in _lock_names(account) if name not in others]
 
 
-def _lock_names(account: str) -> tuple[str, str, str]:
+def _lock_names(account: str) -> tuple[str, ...]:
     name = _file_name(account)
-    return f"account-{name}.lock", f"deep.{name}.lock", f"account-tune-{name}.lock"
+    kinds = ("account-{}", "account-tune-{}", "deep.{}", "sign-in.{}")
+    return tuple(f"{kind.format(name)}.lock" for kind in kinds)
 
 
 def _file_name(account: str) -> str:

@@ -18,12 +18,10 @@ from daemon.cli import (
     held,
     learning,
     models,
-    replaying,
-    running,
-    sign_in,
     operations,
     replaying,
     running,
+    sign_in,
     sorting,
     tuning,
 )

@@ -20,6 +20,7 @@ from classifier.features import Block, Features, index_of, sender_name
 from daemon.errors import InboxdError, NotFound
 from daemon.learning.deep.directory import RunDirectory
 from daemon.locks import account_lock, deep_lock, lock_files, sole_access
+from daemon.sign_in.vault import token_file
 from daemon.store import UnitOfWork
 from daemon.use_cases.application import Application
 from daemon.use_cases.backup import MODELS
@@ -117,6 +118,7 @@ def _paths(state_dir: Path, name: str) -> Iterator[Path]:
     yield state_dir / MODELS / name
     yield RunDirectory(state_dir, name).path
     yield state_dir / "tensorboard" / name
+    yield token_file(name, state_dir)
     study = study_file(state_dir, name)
     yield study
     yield from (study.with_name(f"{study.name}{end}") for end in ("-journal", "-wal", "-shm"))

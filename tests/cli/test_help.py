@@ -14,7 +14,6 @@ COMMANDS = (
     "init", "check", "learn", "run", "demo", "status", "history", "why", "undo", "train",
     "classify", "pause", "resume", "models", "examples", "held", "replay", "tune",
     "login", "logout",
-    "backup", "restore",
     "backup", "restore", "forget",
 )  # fmt: skip
 
