@@ -33,7 +33,7 @@ VENV_READY := $(VENV)/.ready
 PROGRAM := $(VENV)/.program-$(TORCH)
 DEVELOPMENT := $(VENV)/.development-$(TORCH)
 
-.PHONY: help install demo test test-servers fuzz reliability dovecot servers check lint types imports security licences audit format bench wheel docs pins clean distclean moved
+.PHONY: help install demo test test-servers fuzz reliability dovecot servers check lint types imports security licences audit format bench wheel docs man pins clean distclean moved
 
 help: ## explain the targets
 	@echo 'Targets of inboxd:'
@@ -99,6 +99,9 @@ wheel: $(DEVELOPMENT) ## build sdist and wheel into dist/
 
 docs: $(PROGRAM) ## bring config.example.toml and docs/configuration.md up to date
 	$(BIN)/python -m daemon.config.docs --write
+
+man: $(PROGRAM) ## bring the man page up to date
+	$(BIN)/python tools/make_man.py
 
 pins: $(VENV_READY) ## choose the versions in constraints.txt anew
 	$(BIN)/python tools/update_constraints.py

@@ -179,7 +179,7 @@ def _recipients(recipients: tuple[Address, ...]) -> Iterator[str]:
 
 def _address(address: Address) -> Iterator[str]:
     """The address, its domain as "@mail.example.org", its owner as "*.example.org"."""
-    whole = _name(address.address).lower().strip("<>")
+    whole = sender_name(address.address)
     if not whole:
         return
     yield whole
@@ -187,6 +187,11 @@ def _address(address: Address) -> Iterator[str]:
     if at and domain:
         yield f"@{domain}"
         yield f"*.{parent_domain(domain)}"
+
+
+def sender_name(address: str) -> str:
+    """The name under which an address is a feature of the mails that come from it."""
+    return _name(address).lower().strip("<>")
 
 
 def parent_domain(domain: str) -> str:

@@ -141,6 +141,12 @@ class Registry:
             shutil.rmtree(self.path(name))
         return doomed
 
+    def clear(self) -> None:
+        """Delete all versions, the current one too."""
+        (self.root / _POINTER).unlink(missing_ok=True)
+        for name in self._names():
+            shutil.rmtree(self.path(name))
+
     def _names(self) -> list[str]:
         if not self.root.is_dir():
             return []

@@ -7,7 +7,8 @@
     ├── StateError             4   state directory: locked, newer database, not writable
     │   ├── AlreadyRunning
     │   ├── DatabaseTooNew
-    │   └── DatabaseBroken
+    │   ├── DatabaseBroken
+    │   └── ArchiveBroken          a backup that is not what was written
     ├── MailboxError           5   the server or the way to it
     │   ├── MailboxUnreachable     network, time-out, BYE: worth a retry
     │   │   ├── TlsFailed          no encryption, or nobody knows with whom; no password sent
@@ -106,6 +107,12 @@ class DatabaseBroken(StateError):
     """SQLite cannot read the database."""
 
     next_step = "Restore a backup of the state directory; your mail is not affected."
+
+
+class ArchiveBroken(StateError):
+    """A backup is damaged, or no backup of inboxd; nothing was changed."""
+
+    next_step = "Take another backup; nothing was changed."
 
 
 class MailboxError(InboxdError):

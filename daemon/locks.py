@@ -10,12 +10,14 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.errors import AlreadyRunning, StateError
+
+INSTANCE_LOCK = "inboxd.lock"
 
 POLL_SECONDS = 0.1
 
@@ -26,7 +28,7 @@ GRACE_SECONDS = 0.5
 @contextmanager
 def instance_lock(state_dir: Path) -> Iterator[None]:
     """Held by `inboxd run`. Raises `AlreadyRunning` when another process has it."""
-    with _open(state_dir / "inboxd.lock") as descriptor:
+    with _open(state_dir / INSTANCE_LOCK) as descriptor:
         if not _try_lock_for(descriptor, GRACE_SECONDS):
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             raise AlreadyRunning(
@@ -39,7 +41,7 @@ def instance_lock(state_dir: Path) -> Iterator[None]:
 
 def running_process(state_dir: Path) -> int | None:
     """The process id of the running `inboxd run`, or None."""
-    path = state_dir / "inboxd.lock"
+    path = state_dir / INSTANCE_LOCK
     if not path.exists():
         return None
     with _open(path) as descriptor:
@@ -131,6 +133,46 @@ def _account_file(state_dir: Path, account: str) -> Path:
 
 def _changed(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
+@contextmanager
+def sole_access(state_dir: Path) -> Iterator[None]:
+    """Excludes the daemon and every command that is at work on an account. Raises
+    `AlreadyRunning`, does not wait."""
+    with instance_lock(state_dir), ExitStack() as held:
+        for path in sorted(state_dir.glob("*.lock")):
+            if path.name == INSTANCE_LOCK:
+                continue
+            if not _try_lock(held.enter_context(_open(path))):
+                raise AlreadyRunning(
+                    f"An inboxd command is at work on {state_dir} ({path.name} is locked).",
+                    next_step="Wait until it has ended, or stop it.",
+                )
+        yield
+
+
+@contextmanager
+def backup_lock(state_dir: Path) -> Iterator[None]:
+    """Held during a backup. Raises `AlreadyRunning`, does not wait."""
+    with _open(state_dir / "backup.lock") as descriptor:
+        if not _try_lock(descriptor):
+            raise AlreadyRunning(
+                f"Another backup of {state_dir} is being made.",
+                next_step="Wait until it has ended.",
+            )
+        yield
+
+
+def lock_files(state_dir: Path, account: str, *, but_not_of: Iterable[str]) -> list[Path]:
+    """The lock files of an account alone: names that differ in odd characters may share one."""
+    others = {name for other in but_not_of for name in _lock_names(other)}
+    return [state_dir / name for name in _lock_names(account) if name not in others]
+
+
+def _lock_names(account: str) -> tuple[str, ...]:
+    name = _file_name(account)
+    kinds = ("account-{}", "account-tune-{}", "deep.{}", "sign-in.{}")
+    return tuple(f"{kind.format(name)}.lock" for kind in kinds)
 
 
 def _file_name(account: str) -> str:

@@ -38,14 +38,16 @@ class GlobalOptions:
 OPTIONS = GlobalOptions()
 
 
-def load() -> Config:
-    """The configuration, with logging set up by it. Raises `ConfigError`."""
+def load(*, quiet: bool = False) -> Config:
+    """The configuration, with logging set up by it; `quiet` as in `application`. Raises
+    `ConfigError`."""
     from daemon.config.load import load_config  # noqa: PLC0415 - pydantic takes 0.2 s to import
     from daemon.logs import configure_logging  # noqa: PLC0415
 
     config = load_config(OPTIONS.config)
     logging = config.settings.logging
-    configure_logging(OPTIONS.log_level or logging.level.value, logging.format.value)
+    level = "warning" if quiet else logging.level.value
+    configure_logging(OPTIONS.log_level or level, logging.format.value)
     return config
 
 
@@ -57,11 +59,8 @@ def application(*, quiet: bool = True) -> Iterator[Application]:
     asks for them.
     """
     from daemon.bootstrap import build  # noqa: PLC0415 - SQLAlchemy and imapclient
-    from daemon.logs import configure_logging  # noqa: PLC0415
 
-    config = load()
-    if quiet and OPTIONS.log_level is None:
-        configure_logging("warning", config.settings.logging.format.value)
+    config = load(quiet=quiet)
     app = build(
         config,
         on_wait=lambda: errors.print("Waiting for another inboxd that works on this account …"),

@@ -20,6 +20,7 @@ from daemon.cli import (
     learning,
     models,
     monitoring,
+    operations,
     replaying,
     rules,
     running,
@@ -90,6 +91,7 @@ held.register(cli)
 learning.register(cli)
 models.register(cli)
 monitoring.register(cli)
+operations.register(cli)
 replaying.register(cli)
 rules.register(cli)
 running.register(cli)

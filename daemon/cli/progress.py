@@ -20,6 +20,8 @@ STAGES = {
     "compare": "Training and comparing",
     "tune": "Trying hyperparameters",
     "export": "Exporting the model",
+    "backup": "Writing the backup",
+    "restore": "Reading and checking the backup",
     "fetch": "Fetching mail again",
     "deep": "Tuning the encoder",
     "reread": "Reading mail with the tuned encoder",

@@ -49,6 +49,8 @@ from daemon.config.values import (
 
 IMPLICIT_TLS_PORT = 993
 PLAIN_PORT = 143
+SHORTEST_MEMORY_DAYS = 90
+"""What judges the last weeks needs their decisions whole."""
 
 
 class Device(enum.StrEnum):
@@ -163,6 +165,21 @@ class StateSettings(Section):
     dir: FilePath = Field(default_factory=default_state_dir, examples=["/var/lib/inboxd"])
     """Directory for the database, the models and the feature cache. One running inboxd per
     directory. By default $XDG_STATE_HOME/inboxd, which is mostly ~/.local/state/inboxd."""
+
+    keep_decisions_days: Whole = Field(730, ge=0, le=36_500)
+    """How long the details of decisions are kept: folder, probabilities, model and reason. Of an
+    older one only remains when it was made and what became of it, so that no mail is sorted twice
+    and undo still works. At least 90; 0 keeps everything."""
+
+    @field_validator("keep_decisions_days")
+    @classmethod
+    def _long_enough_to_judge_by(cls, days: int) -> int:
+        if 0 < days < SHORTEST_MEMORY_DAYS:
+            raise fault(
+                "is too short to tell how well inboxd has sorted lately",
+                f"Write {SHORTEST_MEMORY_DAYS} or more, or 0 to keep everything.",
+            )
+        return days
 
 
 class BlockSettings(Section):

@@ -81,6 +81,14 @@ class TunedEncoders:
             if directory.is_dir() and directory.name not in keep:
                 shutil.rmtree(directory)
 
+    def forget(self, keys: frozenset[str]) -> None:
+        """Delete the adapters that were tuned on one of these examples, the pending one too."""
+        for directory in list(self.root.iterdir()) if self.root.is_dir() else ():
+            if directory.is_dir() and self.seen_by(directory) & keys:
+                shutil.rmtree(directory)
+        if self.pending() is None:
+            self.settle()
+
     @staticmethod
     def seen_by(directory: Path) -> frozenset[str]:
         """Keys of the examples that an adapter was tuned on."""

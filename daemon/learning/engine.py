@@ -230,6 +230,15 @@ class AccountModel:
         kept = {self.adapter_of(info.version) for info in self.registry.versions()}
         self.tuned.prune({adapter for adapter in kept if adapter is not None})
 
+    def forget(self, keys: frozenset[str]) -> None:
+        """Remove every model, and the tuned encoders that were tuned on one of these examples.
+
+        The pointers go first: whatever is left of a removal that was killed is in use nowhere.
+        """
+        self.registry.clear()
+        self.tuned.forget(keys)
+        self._loaded = None
+
     @property
     def registry(self) -> Registry:
         """The model versions on disk."""

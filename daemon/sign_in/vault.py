@@ -68,8 +68,13 @@ def open_vault(account_name: str, account: AccountSettings, state_dir: Path) -> 
     key = find_token_key(account_name, account)
     if key is None:
         return KeyringVault(account_name)
-    path = state_dir / "sign-in" / f"{account_name}.tokens"
+    path = token_file(account_name, state_dir)
     return FileVault(account_name, path, _fernet(account_name, key))
+
+
+def token_file(account_name: str, state_dir: Path) -> Path:
+    """Where tokens are kept encrypted, when they are not in the keyring."""
+    return state_dir / "sign-in" / f"{account_name}.tokens"
 
 
 @dataclass(frozen=True, slots=True)

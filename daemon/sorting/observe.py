@@ -134,9 +134,12 @@ def observe(
         account = work.accounts.get_or_create(account_name, now)
         if is_baseline:
             account.baseline_at = now
+        elif account.restored_at is not None:
+            _take_as_it_is(work, account, views, now)
         else:
             _draw_conclusions(work, account, views, result, now)
             result.hold(work, account, limits or BurstLimits(), now)
+        account.restored_at = None
         work.commit()
     return result
 
@@ -237,6 +240,28 @@ def _draw_conclusions(
         departures += gone
         arrivals += new
     _explain(work, account, departures, arrivals, result, now)
+
+
+def _take_as_it_is(
+    work: UnitOfWork, account: Account, views: Sequence[_View], now: datetime
+) -> None:
+    """The first look after a restore: whatever came or went since the backup may have been moved
+    by a person or by the inboxd of then, whose records are lost. So nothing is learned from it,
+    and what lies new in the inbox may have been put back there: it stays. See docs/adr/0045."""
+    found = 0
+    for view in views:
+        departures, arrivals = _apply_view(work, account, view, now)
+        for placement in departures:
+            placement.departure_explained = True
+        for placement in arrivals:
+            if placement.folder.role is Role.INBOX:
+                placement.arrived_by = ArrivedBy.DELIVERY
+                placement.message.kept = True
+            else:
+                # Counts as its own move, of which it learns nothing until a person confirms it.
+                placement.arrived_by = ArrivedBy.INBOXD
+        found += len(arrivals)
+    log.info("observe.after_restore", account=account.name, arrivals=found)
 
 
 def _apply_view(

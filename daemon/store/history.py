@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session, joinedload
@@ -24,6 +25,15 @@ from daemon.store.tables import (
     MoveState,
     Placement,
 )
+
+_STRIPPED: dict[str, Any] = {
+    "folder_id": None,
+    "probability": None,
+    "threshold": None,
+    "ranked": [],
+    "rule": None,
+    "model_version": None,
+}
 
 
 class Decisions:
@@ -85,6 +95,39 @@ class Decisions:
     def delete(self, decision: Decision) -> None:
         """Take back a decision whose move never happened, so that it is made again."""
         self._session.delete(decision)
+
+    def count_of(self, message_ids: Iterable[int]) -> int:
+        """Number of decisions about these messages."""
+        query = select(func.count()).select_from(Decision)
+        return sum(
+            self._session.scalar(query.where(Decision.message_id.in_(some))) or 0
+            for some in chunks(message_ids)
+        )
+
+    def strip(self, message_ids: Iterable[int], reason: str) -> None:
+        """Leave of the decisions about these messages that there was one, when, and what became
+        of it: a mail is decided once, and counts stay right."""
+        for some in chunks(message_ids):
+            self._session.execute(
+                update(Decision)
+                .where(Decision.message_id.in_(some))
+                .values(**_STRIPPED, reason=reason)
+            )
+
+    def strip_older(self, account: Account, limit: datetime, reason: str) -> int:
+        """The same for an account's decisions from before `limit`, apart from those whose move is
+        not settled yet; returns how many there were to strip."""
+        result = self._session.execute(
+            update(Decision)
+            .where(
+                Decision.account_id == account.id,
+                Decision.decided_at < limit,
+                Decision.action != Action.PLANNED,
+                Decision.model_version.is_not(None) | Decision.folder_id.is_not(None),
+            )
+            .values(**_STRIPPED, reason=reason)
+        )
+        return int(getattr(result, "rowcount", 0))
 
     def counts(self, account: Account) -> dict[Action, int]:
         """Number of decisions per outcome."""

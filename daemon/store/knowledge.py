@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session, joinedload
 
-from daemon.store.mail import chunks
+from daemon.store.mail import CHUNK, chunks
 from daemon.store.tables import Account, Example, FeatureRow, Folder, Message, ModelRow, Role
 
 
@@ -109,6 +109,36 @@ class Examples:
         )
         return dict(self._session.execute(query).all())
 
+    def count_of(self, message_ids: Iterable[int]) -> int:
+        """How many of these messages are examples, counting or not."""
+        query = select(func.count()).select_from(Example)
+        return sum(
+            self._session.scalar(query.where(Example.message_id.in_(some))) or 0
+            for some in chunks(message_ids)
+        )
+
+    def shut_out(self, message_ids: Iterable[int], now: datetime) -> None:
+        """Never learn from these messages again, unless a person moves them: excluded, also those
+        that taught nothing yet, which the next look into the folders would take up."""
+        for some in chunks(message_ids):
+            of_these = Example.message_id.in_(some)
+            known = set(self._session.scalars(select(Example.message_id).where(of_these)))
+            messages = self._session.scalars(select(Message).where(Message.id.in_(some)))
+            self._session.add_all(
+                Example(
+                    account_id=message.account_id,
+                    message_id=message.id,
+                    source="forgotten",
+                    labelled_at=now,
+                )
+                for message in messages
+                if message.id not in known
+            )
+            self._session.flush()
+            self._session.execute(
+                update(Example).where(of_these).values(excluded_at=now, source="forgotten")
+            )
+
     def data_hash(self, account: Account) -> str:
         """Identifies the present set of usable examples and their labels."""
         digest = hashlib.blake2b(digest_size=16)
@@ -172,6 +202,22 @@ class FeatureCache:
             wanted.difference_update(self._session.scalars(query))
         return wanted
 
+    def every(self, account: Account) -> Iterator[tuple[int, bytes]]:
+        """Message row id and features of an account, under whatever fingerprint."""
+        query = (
+            select(FeatureRow.message_id, FeatureRow.data)
+            .join(Message, Message.id == FeatureRow.message_id)
+            .where(Message.account_id == account.id)
+            .execution_options(yield_per=CHUNK)
+        )
+        for row in self._session.execute(query):
+            yield row.message_id, row.data
+
+    def drop(self, message_ids: Iterable[int]) -> None:
+        """Delete all features of these messages."""
+        for some in chunks(message_ids):
+            self._session.execute(delete(FeatureRow).where(FeatureRow.message_id.in_(some)))
+
     def drop_other(self, account: Account, *fingerprints: str) -> int:
         """Delete an account's features of other encoders or preparations; returns how many."""
         mine = select(Message.id).where(Message.account_id == account.id)
@@ -199,6 +245,13 @@ class Models:
             select(ModelRow).where(ModelRow.account_id == account.id).order_by(ModelRow.id.desc())
         )
         return list(self._session.scalars(query))
+
+    def drop_newer(self, account: Account, versions: Collection[str]) -> None:
+        """Forget the models that were trained after the newest of `versions`."""
+        for row in self.of(account):
+            if row.version in versions:
+                return
+            self._session.delete(row)
 
     def get(self, account: Account, version: str) -> ModelRow | None:
         """One model by version."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from daemon.store.tables import (
@@ -56,6 +56,16 @@ class Accounts:
             self._session.flush()
         return account
 
+    def every(self) -> list[Account]:
+        """All accounts, by name."""
+        return list(self._session.scalars(select(Account).order_by(Account.name)))
+
+    def delete(self, account: Account) -> None:
+        """Everything about an account goes with it: the other tables' rows by their foreign
+        keys, without being read into memory."""
+        self._session.execute(delete(Account).where(Account.id == account.id))
+        self._session.expunge(account)
+
 
 class Folders:
     """Folders of an account."""
@@ -96,6 +106,11 @@ class Messages:
     def get(self, message_id: int) -> Message | None:
         """One message by its row id."""
         return self._session.get(Message, message_id)
+
+    def count(self, account: Account) -> int:
+        """Number of messages that were ever seen."""
+        query = select(func.count()).where(Message.account_id == account.id)
+        return self._session.scalar(query) or 0
 
     def by_server_ids(self, account: Account, ids: Iterable[str]) -> dict[str, Message]:
         """Messages by the server's own stable id (the newest row, should there be several)."""

@@ -173,7 +173,8 @@ class Base(DeclarativeBase):
 
 
 class Account(Base):
-    """One configured account, by its name in the configuration."""
+    """One configured account, by its name in the configuration. `restored_at`: it came out of a
+    backup, and no pass has looked at the mailbox since."""
 
     __tablename__ = "accounts"
 
@@ -186,6 +187,7 @@ class Account(Base):
     last_error: Mapped[str | None] = mapped_column(default=None)
     last_error_at: Mapped[datetime | None] = mapped_column(default=None)
     notice: Mapped[str | None] = mapped_column(default=None)
+    restored_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
 class Folder(Base):

@@ -29,6 +29,9 @@ from daemon.store.tables import Base
 from daemon.store.trust import Contacts, Promises
 
 DATABASE_NAME = "inboxd.sqlite3"
+UNFINISHED_RESTORE = Path(".restore") / "plan.json"
+"""While this file lies in a state directory, an interrupted `inboxd restore` has to be finished
+before anything may work there; see `daemon/use_cases/restore.py`."""
 
 
 class UnitOfWork:
@@ -95,6 +98,11 @@ class Store:
         Raises `StateError` and its kinds.
         """
         path = directory / DATABASE_NAME
+        if (directory / UNFINISHED_RESTORE).exists():
+            raise StateError(
+                f"A restore into {directory} was interrupted; the state is half old, half new.",
+                next_step="Run: inboxd restore --resume",
+            )
         try:
             prepare_directory(directory, path)
         except OSError as error:
@@ -137,9 +145,39 @@ class Store:
         finally:
             target.close()
 
+    def compact(self) -> bool:
+        """Write the database anew without what was deleted, and empty the -wal.
+
+        Returns whether the -wal could be emptied: a reader that stays for longer than the time
+        to wait keeps it.
+        """
+        with _errors_of_the_store(), self._engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            if raw is None:
+                raise StateError("The database connection is closed.")
+            # Past SQLAlchemy, which would begin a transaction: neither can run within one.
+            with _errors_of_the_driver():
+                raw.execute("VACUUM")
+                busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
     def close(self) -> None:
         """Release all connections."""
         self._engine.dispose()
+
+
+@contextmanager
+def _errors_of_the_driver() -> Iterator[None]:
+    import sqlite3  # noqa: PLC0415 - as in `copy_to`
+
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StateError(
+            f"The database refused an operation: {error}.",
+            next_step="Check free space and permissions of the state directory; should inboxd "
+            "be running, stop it.",
+        ) from error
 
 
 @contextmanager

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 
 from daemon.errors import ModelError
 from daemon.learning.deep.directory import RunDirectory
 from daemon.learning.engine import AccountEncoder, AccountModel
 from daemon.use_cases.application import Application
 
+OUTDATED = "The details were deleted after [state] keep_decisions_days."
+"""The reason of a decision of which nothing else is left."""
+
 
 def keep_house(app: Application, name: str) -> None:
-    """Drop features of former encoders, models beyond the kept ones, what a deep fine-tune left
-    that was given up, and contacts that are no longer wanted."""
+    """Drop features of former encoders, details of old decisions, contacts that are no longer
+    wanted, models beyond the kept ones, and what a deep fine-tune left that was given up."""
     models = app.engine.account(name)
     needed = {encoder.fingerprint for encoder in _encoders_in_use(models)}
     with app.store.write() as work:
@@ -22,6 +26,9 @@ def keep_house(app: Application, name: str) -> None:
             work.features.drop_other(account, *needed)
             if not app.account(name).keep_contacts:
                 work.contacts.forget(account)
+            if days := app.settings.state.keep_decisions_days:
+                limit = app.clock() - timedelta(days=days)
+                work.decisions.strip_older(account, limit, OUTDATED)
         work.commit()
     models.prune(keep=app.settings.model.keep_models)
     RunDirectory(app.state_dir, name).remove_if_old()

@@ -13,7 +13,7 @@ from tests.support.command import Home
 COMMANDS = (
     "init", "check", "learn", "run", "demo", "status", "history", "why", "undo", "train",
     "classify", "pause", "resume", "models", "examples", "folders", "held", "replay", "rules",
-    "tune", "login", "logout", "health", "doctor",
+    "tune", "login", "logout", "health", "doctor", "backup", "restore", "forget",
 )  # fmt: skip
 
 HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler",
