@@ -83,14 +83,18 @@ def last_progress(state_dir: Path, account: str) -> datetime | None:
 
 @contextmanager
 def account_lock(
-    state_dir: Path, account: str, *, on_wait: Callable[[], None] = lambda: None
+    state_dir: Path,
+    account: str,
+    *,
+    on_wait: Callable[[], None] = lambda: None,
+    at_each_try: Callable[[], object] = lambda: None,
 ) -> Iterator[None]:
     """Held while anybody observes, moves or trains for one account; waits for its turn.
 
     Excludes other threads of this process too, since each call opens the file anew (flock(2):
     locks belong to open file descriptions). So it must not be taken twice by one thread.
 
-    `on_wait` is called once when it is taken already.
+    `on_wait` is called once when it is taken already, `at_each_try` as long as it is.
     """
     with _open(_account_file(state_dir, account)) as descriptor:
         told = False
@@ -98,6 +102,7 @@ def account_lock(
             if not told:
                 on_wait()
                 told = True
+            at_each_try()
             time.sleep(POLL_SECONDS)
         yield
 

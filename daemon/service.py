@@ -5,12 +5,13 @@ SIGHUP does not end it, but has it read its configuration anew.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType
@@ -22,6 +23,8 @@ from daemon.crash import trace
 from daemon.errors import ConfigError, InboxdError
 from daemon.locks import instance_lock
 from daemon.metrics import served
+from daemon.notify import Notifier, Supervisor
+from daemon.pulse import Vital
 from daemon.schedule import Schedule
 from daemon.use_cases.application import Application
 from daemon.use_cases.reload import (
@@ -98,6 +101,10 @@ class Service:
         log.info("service.reloaded", **numbers)
         return self._noted(taken=True, changes=changes)
 
+    def vitals(self) -> Sequence[Vital]:
+        """How each account's worker is."""
+        return [runner.worker.pulse.vital() for runner in list(self._runners.values())]
+
     def request_stop(self) -> None:
         """Ask everybody to stop after the step they are in."""
         for runner in self._runners.values():
@@ -141,6 +148,11 @@ def run_daemon(app: Application, reread: Reread) -> int:
     SIGHUP reads the configuration anew, unless it came because the terminal was closed.
     Raises `AlreadyRunning` when another inboxd holds the state directory.
     """
+    # Taken out of the environment before anything that could start a process.
+    supervisor = Supervisor.from_environment(os.environ)
+    # A watchdog ends the process with SIGABRT: every thread's place then goes to the log, as
+    # names of files and functions.
+    faulthandler.enable()
     had_terminal = sys.stderr.isatty()
     with (
         instance_lock(app.state_dir),
@@ -148,15 +160,20 @@ def run_daemon(app: Application, reread: Reread) -> int:
         _signals() as wait_for_signal,
     ):
         service = Service(watched.app)
+        notifier = Notifier(supervisor, service.vitals)
         service.start()
+        notifier.ready()
         received = wait_for_signal()
         while received is RELOAD_SIGNAL and not (had_terminal and not sys.stderr.isatty()):
+            notifier.reloading()
             service.reload(reread)
             watched.app = service.app
+            notifier.ready_again()
             received = wait_for_signal()
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         log.info("service.stopping", signal=received.name)
+        notifier.stopping()
         if not service.shut_down():
             # A thread that is still encoding would keep the process alive for seconds more.
             app.store.close()

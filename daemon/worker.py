@@ -24,6 +24,7 @@ from daemon.errors import (
     StateError,
 )
 from daemon.mailbox.port import Mailbox
+from daemon.pulse import LONGEST_STEP, Pulse
 from daemon.use_cases.application import Application
 from daemon.use_cases.cycle import is_learning_due, is_paused, record_failure, run_cycle
 from daemon.use_cases.deep import is_deep_due, train_deep
@@ -111,6 +112,9 @@ class AccountWorker:
         tune_tonight: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self.tasks = Tasks()
+        account = app.account(name)
+        self.pulse = Pulse(name, LONGEST_STEP + account.timeout_seconds)
+        self._poll_seconds = float(account.poll_seconds)
         self._app = app
         self._name = name
         self._stop = stop
@@ -121,11 +125,15 @@ class AccountWorker:
 
     def run(self) -> None:
         """The thread's body: connect, work, and after a failure wait and connect again."""
+        with self.pulse.living():
+            self._live()
+
+    def _live(self) -> None:
         self.tasks.add(Task.POLL)
         while not self._stop.is_set():
             try:
                 self._wait_while_paused()
-                if not self._stop.is_set():
+                if not self._stopped():
                     with self._app.mailbox(self._name) as mailbox:
                         self._work(mailbox)
             except InboxdError as error:
@@ -136,7 +144,7 @@ class AccountWorker:
 
     def _work(self, mailbox: Mailbox) -> None:
         """Pass after pass over one connection, until it fails or inboxd stops."""
-        while tasks := self.tasks.take():
+        while tasks := self._next_tasks():
             try:
                 self._pass(mailbox, tasks)
             except MailboxError:
@@ -144,12 +152,25 @@ class AccountWorker:
                 self.tasks.put_back(tasks)
                 raise
             self._back_off.reset()
+            self.pulse.passed()
             if is_paused(self._app, self._name):
                 return
 
+    def _next_tasks(self) -> set[Task]:
+        # The schedule asks for a poll this often; if it does not, something is wrong with it.
+        self.pulse.wait(self._poll_seconds)
+        tasks = self.tasks.take()
+        self.pulse.step()
+        return tasks
+
+    def _stopped(self) -> bool:
+        """Asked between any two steps of a pass, which makes it the sign that it goes on."""
+        self.pulse.step()
+        return self._stop.is_set()
+
     def _pass(self, mailbox: Mailbox, tasks: set[Task]) -> None:
         learn = bool(tasks & {Task.LEARN, Task.NIGHTLY})
-        stopped = self._stop.is_set
+        stopped = self._stopped
         report = run_cycle(self._app, self._name, mailbox, learn=learn, stopped=stopped)
         if report.observation is not None and not learn:
             # An earlier process may have ended between a lesson and its learning.
@@ -159,7 +180,7 @@ class AccountWorker:
                 self._learn_later(self._name)
             self._is_first_pass = False
         if Task.NIGHTLY in tasks and not stopped():
-            with self._app.locked(self._name):
+            with self._app.locked(self._name, at_each_try=stopped):
                 keep_house(self._app, self._name)
             self._tune_tonight(self._name)
             stay_signed_in(self._app, self._name)
@@ -173,12 +194,15 @@ class AccountWorker:
         except StateError as trouble:
             # A full disk, a lock that is held for ever: the log has to do, the worker goes on.
             log.warning("worker.failure_not_recorded", account=self._name, error=str(trouble))
+        self.pulse.failed()
+        self.pulse.wait(LONGEST_BACK_OFF)
         hopeless = isinstance(error, LoginRefused | SecretMissing | SignInNeeded)
         self._back_off.wait(LONGEST_BACK_OFF if hopeless else 0.0)
         self.tasks.add(Task.POLL)
 
     def _wait_while_paused(self) -> None:
         while not self._stop.is_set() and is_paused(self._app, self._name):
+            self.pulse.wait(1.0)
             self._stop.wait(1.0)
 
 

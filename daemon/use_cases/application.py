@@ -182,9 +182,12 @@ class Application:
             mailbox.close()
 
     @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """Exclude every other process from this account; waits for its turn."""
-        with account_lock(self.state_dir, name, on_wait=self.on_wait):
+    def locked(
+        self, name: str, *, at_each_try: Callable[[], object] = lambda: None
+    ) -> Iterator[None]:
+        """Exclude every other process from this account; waits for its turn, and calls
+        `at_each_try` several times a second while it does."""
+        with account_lock(self.state_dir, name, on_wait=self.on_wait, at_each_try=at_each_try):
             yield
 
     def showing_progress(self, name: str, stopped: Callable[[], bool]) -> Callable[[], bool]:

@@ -57,11 +57,12 @@ def run_cycle(
     finished before is recorded, and the next pass goes on from there.
 
     With `learn=False` lessons are recorded but not yet learned from (the daemon waits until
-    the person has finished moving mail).
+    the person has finished moving mail). `stopped` is asked between any two steps, also while
+    another process is at work on the account, and so tells that the pass goes on.
     """
     report = CycleReport(name, app.clock())
     stopped = app.showing_progress(name, stopped)
-    with app.locked(name):
+    with app.locked(name, at_each_try=stopped):
         started = time.perf_counter()
         if is_paused(app, name):
             report.paused = True
