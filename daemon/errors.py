@@ -23,7 +23,8 @@
     │   └── CommandRefused         the server said NO or BAD
     ├── ModelError             6   no model, broken model directory, encoder missing
     │   └── ModelDamaged           its files are not what was written
-    └── NotFound               7   the message, model or account that the user named
+    ├── NotFound               7   the message, model or account that the user named
+    └── ServiceError           8   the service manager, or a service of somebody else's
 
 Each error carries `next_step`: one sentence that tells the user what to do.
 """
@@ -216,3 +217,11 @@ class NotFound(InboxdError):
 
     exit_code = 7
     next_step = "Run: inboxd history"
+
+
+class ServiceError(InboxdError):
+    """inboxd as a service cannot be installed, looked at or removed; nothing was changed, or the
+    message says how far it got."""
+
+    exit_code = 8
+    next_step = "Run: inboxd service status"

@@ -1,7 +1,7 @@
 """The `inboxd` command.
 
 Exit codes: 0 all well, 1 unexpected, 2 configuration or usage, 3 no password, 4 state
-directory, 5 mail server, 6 model or encoder, 7 not found, 130 interrupted.
+directory, 5 mail server, 6 model or encoder, 7 not found, 8 service manager, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from daemon.cli import (
     replaying,
     rules,
     running,
+    service,
     sign_in,
     sorting,
     tuning,
@@ -34,7 +35,8 @@ from daemon.errors import ConfigError, InboxdError
 
 EPILOG = (
     "Exit codes: 0 all well · 1 unexpected · 2 configuration or usage · 3 no password · "
-    "4 state directory · 5 mail server · 6 model or encoder · 7 not found · 130 interrupted"
+    "4 state directory · 5 mail server · 6 model or encoder · 7 not found · 8 service manager · "
+    "130 interrupted"
 )
 
 cli = typer.Typer(
@@ -95,6 +97,7 @@ operations.register(cli)
 replaying.register(cli)
 rules.register(cli)
 running.register(cli)
+service.register(cli)
 sign_in.register(cli)
 sorting.register(cli)
 tuning.register(cli)

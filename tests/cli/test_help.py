@@ -14,6 +14,7 @@ COMMANDS = (
     "init", "check", "learn", "run", "demo", "status", "history", "why", "undo", "train",
     "classify", "pause", "resume", "models", "examples", "folders", "held", "replay", "rules",
     "tune", "login", "logout", "health", "doctor", "backup", "restore", "forget",
+    "service",
 )  # fmt: skip
 
 HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler",
@@ -60,6 +61,9 @@ def test_help_names_every_command_and_every_exit_code(bare_home: Home) -> None:
         "models show",
         "models rollback",
         "models export",
+        "service install",
+        "service status",
+        "service uninstall",
         "held list",
         "held confirm",
         "held discard",
