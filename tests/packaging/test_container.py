@@ -104,9 +104,10 @@ def test_every_step_works_and_the_program_runs_on_a_read_only_system(tmp_path: P
     assert [line["value"] for line in lines if line.get("instruction") == "RUN"] == (
         instructions("RUN")
     )
-    user, version, _, status, once, written = [line for line in lines if "command" in line]
+    user, version, configured, status, once, written = [line for line in lines if "command" in line]
     assert user["out"] == "10001\n"
     assert version["out"].startswith("inboxd ")
+    assert configured["code"] == 0, configured["err"]
     assert status["code"] == 0, status["err"]
     assert json.loads(status["out"])["state_dir"] == "/var/lib/inboxd"
     assert once["code"] == 3, once["err"]

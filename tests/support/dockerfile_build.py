@@ -183,7 +183,8 @@ def look(stage: Stage, commands: list[list[str]]) -> None:
     """Run commands in the finished stage, as it is run: read-only but for its volumes."""
     for name in ("var/lib/inboxd", "var/cache/inboxd", "tmp"):
         mount("--bind", str(stage.root / name), str(stage.root / name))
-    mount("-o", "remount,ro", str(stage.root))
+    # The mount alone, not the file system below it, which the three share.
+    mount("-o", "remount,bind,ro", str(stage.root))
     for command in commands:
         done = stage.run(command)
         found: dict[str, Any] = {"command": command, "code": done.returncode}
