@@ -222,7 +222,11 @@ class Waiter:
         self.worker = AccountWorker(app, ACCOUNT, self.stop, lambda _name: None)
         self.worker.pulse = Pulse(ACCOUNT, clock=clock)
         self.thread = threading.Thread(target=self.worker.run, daemon=True)
+
+    def start(self) -> Waiter:
+        """Returns itself."""
         self.thread.start()
+        return self
 
     @property
     def vital(self) -> Vital:
@@ -248,11 +252,15 @@ def test_a_worker_without_work_lives_as_long_as_polls_are_due(
     asked = threading.Event()
     with closing(app_on(tmp_path, encoder, server, lambda *_: server.connect())) as app:
         found = Waiter(app, clock)
-        take = found.worker.tasks.take
-        found.worker.tasks.take = lambda: (  # type: ignore[method-assign]
-            asked.set() if found.vital.last_pass is not None else None,
-            take(),
-        )[1]
+        wait = found.worker.pulse.wait
+
+        def wait_and_tell(seconds: float) -> None:
+            wait(seconds)
+            if found.vital.last_pass is not None:
+                asked.set()
+
+        found.worker.pulse.wait = wait_and_tell  # type: ignore[method-assign]
+        found.start()
         try:
             assert asked.wait(PATIENCE)
             clock.now += 60 + ALLOWANCE
@@ -275,7 +283,7 @@ def test_a_worker_in_back_off_lives(
         raise error
 
     with closing(app_on(tmp_path, encoder, server, connect)) as app:
-        found = Waiter(app, clock)
+        found = Waiter(app, clock).start()
         wait = found.worker._back_off.wait
 
         def wait_and_tell(at_least: float = 0.0) -> float:
@@ -303,7 +311,7 @@ def test_a_worker_that_hangs_is_silent_in_the_end(
         return server.connect()
 
     with closing(app_on(tmp_path, encoder, server, connect)) as app:
-        found = Waiter(app, clock)
+        found = Waiter(app, clock).start()
         try:
             assert inside.wait(PATIENCE)
             clock.now += LONGEST_STEP
@@ -351,7 +359,7 @@ def test_a_worker_that_waits_for_another_process_lives(
 
     with closing(app_on(tmp_path, encoder, server, lambda *_: server.connect())) as app:
         with app.locked(ACCOUNT):
-            found = Waiter(app, clock)
+            found = Waiter(app, clock).start()
             step = found.worker.pulse.step
 
             def step_and_count() -> None:
@@ -378,7 +386,7 @@ def test_a_paused_worker_lives(
     with closing(app_on(tmp_path, encoder, server, lambda *_: server.connect())) as app:
         set_paused(app, [ACCOUNT], paused=True)
         waits = threading.Event()
-        found = Waiter(app, clock)
+        found = Waiter(app, clock).start()
         pulse_wait = found.worker.pulse.wait
 
         def wait(seconds: float) -> None:
