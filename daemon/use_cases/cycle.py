@@ -61,8 +61,9 @@ def run_cycle(
     another process is at work on the account, and so tells that the pass goes on.
     """
     report = CycleReport(name, app.clock())
-    stopped = app.showing_progress(name, stopped)
     with app.locked(name, at_each_try=stopped):
+        # Waiting for another process is no progress of this one.
+        stopped = app.showing_progress(name, stopped)
         started = time.perf_counter()
         if is_paused(app, name):
             report.paused = True

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.config.load import Config, user_config_path
-from daemon.config.settings import Deep, Device
+from daemon.config.secrets import TOKEN_KEY
+from daemon.config.settings import Deep, Device, SignIn
 from daemon.errors import ConfigError, ConfigFault, ServiceError
 from daemon.service_manager import files, launchd, systemd
 from daemon.service_manager.control import Launchd, Manager, Running, Systemd
@@ -98,11 +99,8 @@ def plan_service(config: Config, scope: Scope, machine: Machine) -> ServicePlan:
             (ConfigFault("config.toml", "there is none", "Write one: inboxd init"),),
         )
     settings = config.settings
-    credentials = tuple(
-        (f"inboxd.{name}.password", account.password_file)
-        for name, account in settings.accounts.items()
-        if scope is Scope.SYSTEM and account.password_file is not None
-    )
+    secrets = _secrets(config) if scope is Scope.SYSTEM else []
+    credentials = {each.credential: each.file for each in secrets if each.file is not None}
     tuning = settings.deep_tuning.memory_mb if settings.training.deep is Deep.NIGHTLY else 0
     plan = ServicePlan(
         scope=scope,
@@ -110,7 +108,7 @@ def plan_service(config: Config, scope: Scope, machine: Machine) -> ServicePlan:
         config=config.path.absolute(),
         state_dir=settings.state.dir,
         cache_dir=settings.model.cache_dir,
-        credentials=credentials,
+        credentials=tuple(credentials.items()),
         memory_mb=PROGRAM_MB + tuning,
         uses_cuda=settings.model.device is Device.CUDA,
     )
@@ -118,7 +116,7 @@ def plan_service(config: Config, scope: Scope, machine: Machine) -> ServicePlan:
     if scope is Scope.SYSTEM:
         faults += _hidden(plan, config, machine)
         faults += _directories(plan)
-        faults += _passwords(config)
+        faults += _missing_secrets(secrets)
     if faults:
         raise ConfigError(
             f"inboxd cannot run as a service of the {scope.value} like this:", tuple(faults)
@@ -166,12 +164,13 @@ def _hidden(plan: ServicePlan, config: Config, machine: Machine) -> Iterator[Con
             "model.encoder", f"{encoder} is not seen by the service", "Move it to /var/lib or /opt."
         )
     for name, account in config.settings.accounts.items():
-        if account.ca_file is not None and is_hidden(account.ca_file):
-            yield ConfigFault(
-                f"accounts.{name}.ca_file",
-                f"{account.ca_file} is not seen by the service",
-                "Move it to /etc/inboxd.",
-            )
+        for key, path in (("ca_file", account.ca_file), ("oauth.ca_file", account.oauth.ca_file)):
+            if path is not None and is_hidden(path):
+                yield ConfigFault(
+                    f"accounts.{name}.{key}",
+                    f"{path} is not seen by the service",
+                    "Move it to /etc/inboxd.",
+                )
 
 
 def _is_open_to_all(path: Path) -> bool:
@@ -193,18 +192,67 @@ def _directories(plan: ServicePlan) -> Iterator[ConfigFault]:
             yield ConfigFault(key, f"is {path}; the service may write below {root} only", mend)
 
 
-def _passwords(config: Config) -> Iterator[ConfigFault]:
-    """systemd hands files over as credentials; it starts nothing when one is missing."""
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """A file that systemd hands over as a credential; without one the service has no other place
+    to look at, unless the secret `may_be_missing`."""
+
+    key: str
+    credential: str
+    file: Path | None
+    mend: str
+    may_be_missing: bool = False
+
+
+def _secrets(config: Config) -> list[_Secret]:
+    """What the accounts sign in with; the names are those of `daemon.config.secrets`."""
+    found: list[_Secret] = []
     for name, account in config.settings.accounts.items():
-        key = f"accounts.{name}.password_file"
-        if account.password_file is None:
-            yield ConfigFault(
-                key,
-                "is not set, and a service of the system has no keyring",
-                f"Write the password into /etc/inboxd/{name}.password (chmod 600), and name it.",
+        key = f"accounts.{name}"
+        if account.sign_in is SignIn.PASSWORD:
+            found.append(
+                _Secret(
+                    f"{key}.password_file",
+                    f"inboxd.{name}.password",
+                    account.password_file,
+                    f"Write the password into /etc/inboxd/{name}.password (chmod 600), and name it "
+                    "there.",
+                )
             )
-        elif not account.password_file.is_file():
-            yield ConfigFault(key, f"there is no file {account.password_file}", "Write it.")
+            continue
+        client_secret = account.oauth.client_secret_file
+        mend = "Write it, or leave the key out where the provider gives no secret."
+        found += (
+            _Secret(
+                f"{key}.oauth.client_secret_file", f"inboxd.{name}.client_secret", client_secret,
+                mend, may_be_missing=True,
+            ),
+            _Secret(
+                f"{key}.oauth.key_file", TOKEN_KEY, account.oauth.key_file,
+                "Run: openssl rand -base64 32 > /etc/inboxd/token-key (chmod 600), and name it "
+                "there.",
+            ),
+        )  # fmt: skip
+    return found
+
+
+def _missing_secrets(secrets: list[_Secret]) -> Iterator[ConfigFault]:
+    """systemd starts nothing when a credential is missing, and has one file for each name."""
+    files_of: dict[str, Path] = {}
+    for each in secrets:
+        if each.file is None:
+            if not each.may_be_missing:
+                reason = "is not set, and a service of the system has no keyring"
+                yield ConfigFault(each.key, reason, each.mend)
+        elif not each.file.is_file():
+            yield ConfigFault(each.key, f"there is no file {each.file}", each.mend)
+        elif files_of.setdefault(each.credential, each.file) != each.file:
+            other = files_of[each.credential]
+            yield ConfigFault(
+                each.key,
+                f"is not {other}, as for another account",
+                "A service has one key for all tokens: name the same file.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,6 +196,53 @@ def test_everything_that_keeps_a_system_service_from_running_is_told_at_once(
     assert "pipx" in caught.value.faults[0].mend
 
 
+def test_an_account_with_oauth_gets_its_key_and_its_client_secret(
+    tmp_path: Path, machine: Machine
+) -> None:
+    """Under the names that the daemon looks for; without a key nobody could keep the tokens."""
+    key, secret = tmp_path / "key", tmp_path / "client-secret"
+    for file in (key, secret):
+        file.write_text("secret")
+    oauth = {"client_id": "inboxd", "client_secret_file": secret}
+    account = {"sign_in": "google", "password_file": None}
+    with pytest.raises(ConfigError) as caught:
+        plan_service(
+            config_in(tmp_path, account={**account, "oauth": oauth}), Scope.SYSTEM, machine
+        )
+    assert "accounts.private.oauth.key_file" in [fault.key for fault in caught.value.faults]
+    config = config_in(tmp_path, account={**account, "oauth": {**oauth, "key_file": key}})
+    assert secrets_faults(config, machine) == []
+    assert plan_service(config, Scope.USER, machine).credentials == ()
+
+
+def secrets_faults(config: Config, machine: Machine) -> list[str]:
+    """The faults that concern secrets; the places of a test are hidden from a service anyway."""
+    with pytest.raises(ConfigError) as caught:
+        plan_service(config, Scope.SYSTEM, machine)
+    return [fault.key for fault in caught.value.faults if fault.key.startswith("accounts.")]
+
+
+def test_a_system_service_is_planned_with_every_credential(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine where the test's places are not hidden."""
+    monkeypatch.setattr("daemon.service_manager.plan.HIDDEN", (Path("/home"),))
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(directory.stat().st_mode | 0o011)
+    key, secret = tmp_path / "key", tmp_path / "client-secret"
+    for file in (key, secret):
+        file.write_text("secret")
+    oauth = {"client_id": "inboxd", "client_secret_file": secret, "key_file": key}
+    with_password = plan_service(config_in(tmp_path), Scope.SYSTEM, machine)
+    assert with_password.credentials == (("inboxd.private.password", tmp_path / "password"),)
+    account = {"sign_in": "google", "password_file": None, "oauth": oauth}
+    with_oauth = plan_service(config_in(tmp_path, account=account), Scope.SYSTEM, machine)
+    assert with_oauth.credentials == (
+        ("inboxd.private.client_secret", secret),
+        ("inboxd.token_key", key),
+    )
+
+
 def test_a_password_file_that_is_missing_is_told_before_systemd_fails(
     tmp_path: Path, machine: Machine
 ) -> None:
