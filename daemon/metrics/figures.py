@@ -103,7 +103,9 @@ class Families:
     )
     folder_sorts: Family = field(
         default_factory=_gauge(
-            "folder_sorts", "1 when the model in use may move mail there by itself.", "folder"
+            "folder_sorts",
+            "1 when the model in use may move mail there by itself, and has kept its promise.",
+            "folder",
         )
     )
     queue: Family = field(
@@ -281,10 +283,13 @@ def _model(
     found.model_created.add(account.name, value=row.created_at.timestamp())
     found.model_examples.add(account.name, value=row.examples)
     _measured(account.name, row, found)
+    suspended = {promise.folder_id for promise in work.promises.broken(account)}
     for key, folder in names.items():
         threshold = row.report.get("thresholds", {}).get(str(key), {})
         found.folder_sorts.add(
-            account.name, folder, value=float(threshold.get("threshold") is not None)
+            account.name,
+            folder,
+            value=float(threshold.get("threshold") is not None and key not in suspended),
         )
         if threshold.get("estimated_precision") is not None:
             found.folder_precision.samples[account.name, folder] = threshold["estimated_precision"]

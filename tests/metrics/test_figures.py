@@ -142,6 +142,20 @@ def test_the_model_in_use_is_described(app: Application) -> None:
     assert 0.6 <= found["inboxd_folder_precision_ratio", (ACCOUNT, "Reisen")] <= 1
 
 
+def test_a_suspended_folder_does_not_sort(app: Application) -> None:
+    """The model would move mail there, but the folder has broken its promise."""
+    with app.store.write() as work:
+        account = work.accounts.get(ACCOUNT)
+        assert account is not None
+        [folder] = [each for each in work.folders.of(account) if each.name == "Reisen"]
+        promise = work.promises.get_or_create(folder)
+        promise.broken_at, promise.moves, promise.wrong = app.clock(), 10, 5
+        work.commit()
+    found = read(app)
+    assert found["inboxd_folder_sorts", (ACCOUNT, "Reisen")] == 0
+    assert found["inboxd_folder_sorts", (ACCOUNT, "Verein")] == 1
+
+
 def test_folder_names_can_be_left_out(tmp_path: Path, encoder: Path, server: FakeServer) -> None:
     """They are numbered instead; nothing else is lost."""
     with learned(tmp_path, encoder, server, folder_names=False) as app:
