@@ -10,8 +10,7 @@ LABEL = "inboxd"
 """Name of the unit and of the system's user."""
 
 PROGRAM_MB = 2048
-"""Memory for the daemon itself: encoder, libraries, 6,000 examples while they are fitted; it needs
-less than half of it as a rule."""
+"""Memory for the daemon itself: encoder, libraries, 6,000 examples while they are fitted."""
 
 STATE_ROOT = Path("/var/lib")
 CACHE_ROOT = Path("/var/cache")
