@@ -92,7 +92,7 @@ def read_listen(text: str) -> tuple[str, int]:
 
     Raises `ValueError` when it is not of this form.
     """
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})", text)
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):(\d{1,5})", text)
     if match is None or int(match[2]) > 65_535:
         raise ValueError(text)
     return match[1].removeprefix("[").removesuffix("]"), int(match[2])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import plistlib
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,21 +224,29 @@ def secrets_faults(config: Config, machine: Machine) -> list[str]:
     return [fault.key for fault in caught.value.faults if fault.key.startswith("accounts.")]
 
 
+@pytest.fixture
+def passable() -> Iterator[Path]:
+    """A directory through which everybody may pass, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o711)
+        yield directory
+
+
 def test_a_system_service_is_planned_with_every_credential(
-    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    passable: Path, manager: FakeManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a machine where the test's places are not hidden."""
     monkeypatch.setattr("daemon.service_manager.plan.HIDDEN", (Path("/home"),))
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(directory.stat().st_mode | 0o011)
-    key, secret = tmp_path / "key", tmp_path / "client-secret"
+    machine = machine_in(passable, manager)
+    key, secret = passable / "key", passable / "client-secret"
     for file in (key, secret):
         file.write_text("secret")
     oauth = {"client_id": "inboxd", "client_secret_file": secret, "key_file": key}
-    with_password = plan_service(config_in(tmp_path), Scope.SYSTEM, machine)
-    assert with_password.credentials == (("inboxd.private.password", tmp_path / "password"),)
+    with_password = plan_service(config_in(passable), Scope.SYSTEM, machine)
+    assert with_password.credentials == (("inboxd.private.password", passable / "password"),)
     account = {"sign_in": "google", "password_file": None, "oauth": oauth}
-    with_oauth = plan_service(config_in(tmp_path, account=account), Scope.SYSTEM, machine)
+    with_oauth = plan_service(config_in(passable, account=account), Scope.SYSTEM, machine)
     assert with_oauth.credentials == (
         ("inboxd.private.client_secret", secret),
         ("inboxd.token_key", key),
