@@ -16,6 +16,7 @@ suite leaves a file of its own there, which it begins anew when it starts:
     runs       how often: kills, faults, steps, inputs
     outcome    "passed", "failed", or "skipped" with a "reason"; the worst of a row is shown
     date       the day, YYYY-MM-DD
+    note       optional: more about the outcome, shown in brackets
 """
 
 from __future__ import annotations
@@ -67,13 +68,16 @@ def _row(suite: str, scenario: str, server: str, lines: Sequence[dict[str, objec
     outcomes = [str(line["outcome"]) for line in lines]
     worst = min(outcomes, key=WORST_FIRST.index)
     reasons = sorted({str(line["reason"]) for line in lines if line.get("reason")})
-    failed = f" ({outcomes.count('failed')} of {len(lines)})" if worst == "failed" else ""
+    notes = sorted({str(line["note"]) for line in lines if line.get("note")})
+    if worst == "failed" and not notes:
+        notes = [f"{outcomes.count('failed')} of {len(lines)}"]
+    remark = f" ({'; '.join(notes)})" if notes else ""
     return Row(
         suite=suite,
         scenario=scenario,
         server=server,
         runs=sum(int(str(line["runs"])) for line in lines),
-        outcome=worst + failed + (f": {'; '.join(reasons)}" if worst == "skipped" else ""),
+        outcome=worst + remark + (f": {'; '.join(reasons)}" if worst == "skipped" else ""),
         date=max(str(line["date"]) for line in lines),
     )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.packaging.test_tools import load_tool
+from tests.support import server_report
 
 reliability = load_tool("reliability")
 
@@ -33,6 +35,22 @@ def test_lines_of_one_scenario_become_one_row(tmp_path: Path) -> None:
         "| faults | kill -9 | Cyrus | 100 | passed | 2026-03-01 |",
         "| fuzz | parser | – | 10,000 | passed | 2026-03-01 |",
         "| fuzz | long | Dovecot | 100 | skipped: no time | 2026-03-01 |",
+    ]
+
+
+def test_what_the_server_tests_write_is_read(tmp_path: Path) -> None:
+    """Another suite, the same form: what differs from a plain pass is counted."""
+    counts = {"courier": {"passed": 72, "not possible": 1}, "pymap": {"passed": 3, "failed": 1}}
+    (tmp_path / "servers.jsonl").write_text(
+        "".join(
+            json.dumps(server_report.result("mailbox contract", server, Counter(each))) + "\n"
+            for server, each in counts.items()
+        )
+    )
+    rows = reliability.read_rows(tmp_path)
+    assert [(row.server, row.runs, row.outcome) for row in rows] == [
+        ("Courier", 73, "passed (1 not possible, 72 passed)"),
+        ("pymap", 4, "failed (1 failed, 3 passed)"),
     ]
 
 

@@ -2,13 +2,15 @@
 
     pytest --server-report .cache/reliability/servers.jsonl …
 
-One object per scenario and server: {"scenario": …, "server": …, "runs": n, "outcome": …}.
+One object per scenario and server, as `tools/reliability.py` reads them; "note" counts the
+outcomes when they differ.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -46,22 +48,27 @@ class ServerReport:
     def pytest_sessionfinish(self) -> None:
         """Write the file to the side and rename it."""
         lines = [
-            json.dumps(
-                {
-                    "scenario": scenario,
-                    "server": KINDS[server].title,
-                    "runs": outcomes.total(),
-                    "outcome": ", ".join(
-                        f"{n} {outcome}" for outcome, n in sorted(outcomes.items())
-                    ),
-                }
-            )
+            json.dumps(result(scenario, server, outcomes))
             for (scenario, server), outcomes in sorted(self._outcomes.items())
         ]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         part = self._path.with_suffix(".part")
         part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         part.replace(self._path)
+
+
+def result(scenario: str, server: str, outcomes: Counter[str]) -> dict[str, object]:
+    """One line of the file."""
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items()))
+    return {
+        "suite": "servers",
+        "scenario": scenario,
+        "server": KINDS[server].title,
+        "runs": outcomes.total(),
+        "outcome": "failed" if outcomes["failed"] else "passed",
+        "note": counts if len(outcomes) > 1 else "",
+        "date": datetime.now(UTC).date().isoformat(),
+    }
 
 
 def server_of(test: str) -> str:
