@@ -6,7 +6,7 @@ Half of the time goes to our own generator, half to atheris (libFuzzer, guided b
 where it is installed. The corpus in ../shared/data/torture-messages, or where
 INBOXD_TORTURE_MESSAGES says, serves as raw material when it is there. A message that breaks a
 promise is written to .cache/fuzz/ and ends the run with exit code 1. One line of JSON per
-fuzzer is added to .cache/reliability/fuzz.jsonl.
+fuzzer is left in .cache/reliability/fuzz.jsonl, for tools/reliability.py.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 import traceback
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.fuzz.corpus import torture_messages
@@ -40,6 +41,8 @@ def main() -> int:
     arguments.add_argument("--no-atheris", action="store_true")
     chosen = arguments.parse_args()
     FOUND.mkdir(parents=True, exist_ok=True)
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.unlink(missing_ok=True)
     material = (*(content for content, _ in ODD.values()), *torture_messages().values())
     failures = generated(chosen.seconds / 2, chosen.seed, material)
     if not chosen.no_atheris and importlib.util.find_spec("atheris") is not None:
@@ -93,8 +96,15 @@ def guided(seconds: float, seed: int, material: tuple[bytes, ...]) -> int:
 def report(scenario: str, runs: int, failures: int) -> None:
     """A line for docs/reliability.md, and one for the reader."""
     outcome = "all read" if not failures else f"{failures} failed"
-    line = {"scenario": scenario, "server": "-", "runs": runs, "outcome": outcome}
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    line = {
+        "suite": "fuzz",
+        "scenario": scenario,
+        "server": "",
+        "runs": runs,
+        "outcome": "failed" if failures else "passed",
+        "note": outcome if failures else "",
+        "date": datetime.now(UTC).date().isoformat(),
+    }
     with RESULTS.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
     print(f"{scenario}: {runs} runs, {outcome}")  # noqa: T201 - a tool
