@@ -73,6 +73,9 @@ def apply_link(
     message = source.message
     if source.folder_id == target.folder_id:
         target.arrived_by = source.arrived_by
+        if target.folder.role is Role.INBOX and source.uid_validity == target.uid_validity:
+            # Not renumbered: a person took it away and put it back between two looks.
+            message.kept = True
         return None
     late = work.moves.unfulfilled(message.id, target.folder_id, now - LATE_MOVE)
     if late is not None and late.source_folder_id == source.folder_id:

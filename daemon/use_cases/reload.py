@@ -1,7 +1,7 @@
 """A new configuration for the running daemon, without a restart.
 
 `inboxd reload` sends SIGHUP; the daemon reads its configuration anew, takes it or refuses it as
-a whole, and leaves a note of what it did, for whoever asked and for `status`.
+a whole, and leaves a note of what it did for whoever asked.
 """
 
 from __future__ import annotations

@@ -193,7 +193,17 @@ class Account(RuleBasedStateMachine):
     def server_renumbers(self, folder: str) -> None:
         """The index was lost: another UIDVALIDITY, other UIDs."""
         if self.world.server.exists(folder):
+            if folder == "INBOX":
+                self.forget_unseen()
             self.world.renumber(folder)
+
+    def forget_unseen(self) -> None:
+        """Put back, and renumbered before inboxd looked: nothing tells it from other mail."""
+        current = self.world.server.folder("INBOX").uid_validity
+        seen = {p.uid for p in self.world.placements("INBOX") if p.uid_validity == current}
+        for folder, uid, subject in self.lying():
+            if folder == "INBOX" and uid not in seen:
+                self.stays.pop(subject, None)
 
     @rule(
         method=st.sampled_from(METHODS),

@@ -112,6 +112,18 @@ def test_a_put_back_by_upload_is_never_sorted_again(any_world: World) -> None:
     assert any_world.examples() == [(None, "put-back")]
 
 
+def test_a_mail_that_went_out_and_came_back_between_two_looks_is_left(any_world: World) -> None:
+    """All that shows is another UID in the inbox; whoever put it back wants it there."""
+    any_world.deliver("Rechnungen 1")
+    any_world.notice()
+    any_world.server.move("INBOX", any_world.server.uids("INBOX"), "Reisen")
+    any_world.server.move("Reisen", any_world.server.uids("Reisen"), "INBOX")
+    assert any_world.cycle().seen == 0
+    assert any_world.where("Rechnungen 1") == ["INBOX"]
+    assert any_world.corrections() == []
+    any_world.believes()
+
+
 def test_a_copy_with_the_original_flagged_deleted_was_a_move(any_world: World) -> None:
     r"""Clients without MOVE copy and flag `\Deleted`; the expunge may come days later."""
     any_world.deliver("Hallo 1")
