@@ -71,6 +71,8 @@ class Account(RuleBasedStateMachine):
         self.renamed: set[str] = set()
         """Subjects of the mail in folders that a person renamed: where she also moves some of it
         at the same time, inboxd may take the rename for moves."""
+        self.unseen: set[str] = set()
+        """Subjects of mail that a person moved, of which nobody can say where it has to be."""
         self.expected: Counter[StoredMessage] = Counter()
 
     def teardown(self) -> None:
@@ -202,8 +204,9 @@ class Account(RuleBasedStateMachine):
         current = self.world.server.folder("INBOX").uid_validity
         seen = {p.uid for p in self.world.placements("INBOX") if p.uid_validity == current}
         for folder, uid, subject in self.lying():
-            if folder == "INBOX" and uid not in seen:
-                self.stays.pop(subject, None)
+            if folder == "INBOX" and uid not in seen and subject in self.stays:
+                del self.stays[subject]
+                self.unseen.add(subject)
 
     @rule(
         method=st.sampled_from(METHODS),
@@ -307,7 +310,7 @@ class Account(RuleBasedStateMachine):
 
     def only_people_teach(self) -> None:
         """No correction without a person's move: those who were never touched have none."""
-        touched = self.renamed.union(self.stays)
+        touched = self.renamed.union(self.unseen, self.stays)
         with self.world.store.read() as work:
             account = self.world.account(work)
             for example in work.examples.usable(account):
