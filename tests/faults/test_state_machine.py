@@ -132,17 +132,32 @@ class Account(RuleBasedStateMachine):
         chosen = self.choose(number)
         if chosen is None or chosen[0] == to or not self.world.server.exists(to):
             return
+        self.moves(chosen, to)
+
+    def moves(self, chosen: tuple[str, int, str], to: str) -> None:
+        """There it has to stay from now on, as far as anybody can know that a person put it there:
+        what comes back into the inbox before inboxd's first look is like new mail."""
         folder, uid, subject = chosen
+        if to == "INBOX" and not self.is_known(folder, uid):
+            self.stays.pop(subject, None)
+            self.unseen.add(subject)
+        else:
+            self.stays[subject] = to
         self.world.server.move(folder, [uid], to)
-        self.stays[subject] = to
+
+    def is_known(self, folder: str, uid: int) -> bool:
+        """Whether inboxd has ever seen this mail."""
+        message = self.world.server.folder(folder).messages[uid]
+        fingerprint = self.world.server.connect()._identity(uid, message).fingerprint
+        with self.world.store.read() as work:
+            return bool(work.messages.by_fingerprints(self.world.account(work), [fingerprint]))
 
     @rule(number=st.integers(0, 50))
     def person_puts_back(self, number: int) -> None:
         """Out of a folder into the inbox."""
         chosen = self.choose(number)
         if chosen is not None and chosen[0] in LABELS:
-            self.world.server.move(chosen[0], [chosen[1]], "INBOX")
-            self.stays[chosen[2]] = "INBOX"
+            self.moves(chosen, "INBOX")
 
     @rule(number=st.integers(0, 50), to=st.sampled_from(LABELS))
     def person_uploads(self, number: int, to: str) -> None:
