@@ -99,6 +99,12 @@ def _read_regular(path: Path) -> bytes:
         return file.read()
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, hex. Raises `OSError`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def make_private_directory(directory: Path) -> None:
     """Make a directory and what is missing above it, each 0700: pathlib's `parents` would leave
     those above to the umask."""
@@ -115,6 +121,15 @@ def write_private(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def replace_private(path: Path, data: bytes) -> None:
+    """As `write_private`, but whoever reads finds the file of before or the whole new one, also
+    after a power cut."""
+    part = path.with_name(f"{path.name}.part")
+    write_private(part, data)
+    part.replace(path)
+    flush_to_disk(path.parent)
 
 
 def flush_to_disk(path: Path) -> None:

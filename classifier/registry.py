@@ -18,9 +18,8 @@ from pathlib import Path
 
 from classifier.manifest import (
     MANIFEST,
-    flush_to_disk,
     make_private_directory,
-    write_private,
+    replace_private,
 )
 
 _VERSION = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
@@ -171,11 +170,8 @@ class Registry:
 
     def _write(self, pointer: _Pointer) -> None:
         make_private_directory(self.root)
-        part = self.root / f"{_POINTER}.part"
         content = {"current": pointer.current, "earlier": list(pointer.earlier)}
-        write_private(part, json.dumps(content, indent=2).encode())
-        part.replace(self.root / _POINTER)
-        flush_to_disk(self.root)
+        replace_private(self.root / _POINTER, json.dumps(content, indent=2).encode())
 
 
 def _by_age(version: str) -> tuple[str, int]:

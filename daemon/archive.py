@@ -25,7 +25,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
-from classifier.manifest import flush_to_disk, make_private_directory
+from classifier.manifest import flush_to_disk, make_private_directory, sha256_of
 from daemon.errors import ArchiveBroken
 
 MANIFEST = "manifest.json"
@@ -53,7 +53,7 @@ def write_archive(
 
     Private (0600), written to the side, on disk before it gets its name. Raises OSError.
     """
-    listed = {name: {"sha256": _hash(path), "bytes": path.stat().st_size}
+    listed = {name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
               for name, path in files.items()}  # fmt: skip
     document = json.dumps({**facts, "format": FORMAT, "files": listed}, indent=1).encode()
     part = target.with_name(f".{target.name}.part")
@@ -179,8 +179,3 @@ def _write(target: Path, content: IO[bytes], expected: str, source: Path) -> Non
         os.fsync(file.fileno())
     if digest.hexdigest() != expected:
         raise ArchiveBroken(f"{source} is damaged: {target.name} is not what was written.")
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

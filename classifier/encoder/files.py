@@ -9,7 +9,6 @@ the lock was left by a process that was killed, and is removed.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -20,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from classifier.manifest import flush_to_disk
+from classifier.manifest import flush_to_disk, sha256_of
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -44,12 +43,6 @@ class _Record:
         """Whether size and time stamp are still the same."""
         status = path.stat()
         return (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content, hex. Raises `OSError`."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path) -> Any:

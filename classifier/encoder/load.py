@@ -30,9 +30,9 @@ from classifier.encoder.files import (
     MANIFEST,
     read_json,
     recorded_sha256,
-    sha256_of,
 )
 from classifier.encoder.locate import E5_PREFIX, TOKENIZER_FILES, model_directory, weight_files
+from classifier.manifest import sha256_of
 
 DEFAULT_MAX_TOKENS = 256
 _FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert")

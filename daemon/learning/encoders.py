@@ -23,7 +23,7 @@ from classifier.manifest import (
     flush_to_disk,
     make_private_directory,
     read_manifest,
-    write_private,
+    replace_private,
 )
 
 PENDING, LAST = "pending.json", "last.json"
@@ -105,7 +105,4 @@ class TunedEncoders:
         return document
 
     def _write(self, name: str, document: Mapping[str, Any]) -> None:
-        part = self.root / f"{name}.part"
-        write_private(part, json.dumps(document, indent=1).encode())
-        part.replace(self.root / name)
-        flush_to_disk(self.root)
+        replace_private(self.root / name, json.dumps(document, indent=1).encode())

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from classifier.manifest import make_private_directory, replace_private, write_private
 from daemon.config.secrets import (
     KeyringUseless,
     Secret,
@@ -145,8 +145,12 @@ class FileVault:
 
     def check(self) -> None:
         """Whether the file beside it can be written."""
-        self._write_part(b"")
-        self._part.unlink(missing_ok=True)
+        try:
+            make_private_directory(self.path.parent)
+            write_private(self._part, b"")
+            self._part.unlink()
+        except OSError as error:
+            raise self._trouble(error) from error
 
     def read(self) -> Tokens | None:
         """As `Vault.read`."""
@@ -168,10 +172,9 @@ class FileVault:
 
     def write(self, tokens: Tokens) -> None:
         """As `Vault.write`."""
-        self._write_part(self._fernet.encrypt(tokens.to_json().encode()))
         try:
-            self._part.replace(self.path)
-            _sync_directory(self.path.parent)
+            make_private_directory(self.path.parent)
+            replace_private(self.path, self._fernet.encrypt(tokens.to_json().encode()))
         except OSError as error:
             raise self._trouble(error) from error
 
@@ -186,17 +189,6 @@ class FileVault:
     @property
     def _part(self) -> Path:
         return self.path.with_name(self.path.name + ".part")
-
-    def _write_part(self, content: bytes) -> None:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(self._part, flags, 0o600), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise self._trouble(error) from error
 
     def _trouble(self, error: OSError) -> StateError:
         return StateError(
@@ -232,12 +224,3 @@ def _fernet(account: str, key: Secret) -> Fernet:
             next_step=token_places(account),
         )
     return Fernet(base64.urlsafe_b64encode(raw))
-
-
-def _sync_directory(directory: Path) -> None:
-    """So that the new name is there after a loss of power, too."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from classifier.manifest import write_private
+from classifier.manifest import replace_private
 from daemon.config.settings import Settings
 from daemon.errors import NotFound, StateError
 from daemon.locks import POLL_SECONDS, running_process
@@ -82,10 +82,8 @@ def compare(old: Settings, new: Settings) -> Changes:
 
 def note_reload(state_dir: Path, outcome: Reload) -> None:
     """Leave a note of what came of it, in place of the one before."""
-    path = state_dir / NOTE
-    part = path.with_suffix(".part")
-    write_private(part, json.dumps(asdict(outcome), default=datetime.isoformat).encode())
-    part.replace(path)
+    note = json.dumps(asdict(outcome), default=datetime.isoformat)
+    replace_private(state_dir / NOTE, note.encode())
 
 
 def last_reload(state_dir: Path) -> Reload | None:

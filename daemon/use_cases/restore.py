@@ -20,7 +20,7 @@ from typing import Any
 
 import structlog
 
-from classifier.manifest import flush_to_disk, make_private_directory, write_private
+from classifier.manifest import flush_to_disk, make_private_directory, replace_private
 from daemon.archive import Progress, read_archive
 from daemon.errors import ArchiveBroken, NotFound, StateError
 from daemon.learning.gather import ignore
@@ -207,10 +207,8 @@ def _plan(state_dir: Path, aside: str | None, old: list[str]) -> None:
     new = sorted(path.name for path in stage.iterdir())
     for directory in (*(path for path in stage.rglob("*") if path.is_dir()), stage):
         flush_to_disk(directory)
-    part = state_dir / UNFINISHED_RESTORE.with_suffix(".part")
-    write_private(part, json.dumps({"aside": aside, "old": old, "new": new}).encode())
-    part.rename(state_dir / UNFINISHED_RESTORE)
-    flush_to_disk(stage)
+    plan = json.dumps({"aside": aside, "old": old, "new": new})
+    replace_private(state_dir / UNFINISHED_RESTORE, plan.encode())
 
 
 def _read_plan(state_dir: Path) -> dict[str, Any]:

@@ -406,26 +406,32 @@ def test_a_restore_that_is_killed_anywhere_is_all_or_nothing(
     old = contents(app.state_dir)
     restore(tmp_path / "fresh", backup, START)
     new = contents(tmp_path / "fresh")
-    real = Path.rename
+    real = {name: getattr(Path, name) for name in ("rename", "replace")}
     outcomes = []
     for deadly in range(1, 20):
         state = tmp_path / f"state-{deadly}"
         shutil.copytree(app.state_dir, state)
         count = 0
 
-        def rename(path: Path, target: Path, deadly: int = deadly) -> Path:
-            nonlocal count
-            count += 1
-            if count == deadly:
-                raise Killed
-            return real(path, target)
+        def mortal(name: str, deadly: int = deadly) -> Callable[[Path, Path], Path]:
+            def rename(path: Path, target: Path) -> Path:
+                nonlocal count
+                count += 1
+                if count == deadly:
+                    raise Killed
+                renamed: Path = real[name](path, target)
+                return renamed
 
-        monkeypatch.setattr(Path, "rename", rename)
+            return rename
+
+        for name in real:
+            monkeypatch.setattr(Path, name, mortal(name))
         try:
             restore(state, backup, START, replace=True)
             break
         except Killed:
-            monkeypatch.setattr(Path, "rename", real)
+            for name, method in real.items():
+                monkeypatch.setattr(Path, name, method)
         if not (state / UNFINISHED_RESTORE).exists():
             outcomes.append("old")
             assert {n: d for n, d in contents(state).items() if not n.startswith(".re")} == old

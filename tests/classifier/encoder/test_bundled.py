@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 
 from classifier.encoder import Encoder, EncoderUnavailable, load_encoder
 from classifier.encoder.bundled import DataFile, convert, installed_data_file
-from classifier.encoder.files import sha256_of
+from classifier.manifest import sha256_of
 from tests.classifier.encoder.data_file import HIDDEN, LAYERS, PIECES, write_data_file
 from tests.support.encoder_cache import real_encoder_cache
 
