@@ -19,6 +19,11 @@ from daemon.errors import AlreadyRunning, StateError
 
 INSTANCE_LOCK = "inboxd.lock"
 
+ACCOUNT_LOCK, DEEP_LOCK = "account-{}.lock", "deep.{}.lock"
+SIGN_IN_LOCK = "sign-in.{}.lock"
+TUNE_LOCK = ACCOUNT_LOCK.format("tune-{}")
+"""File names with the account's name; `inboxd tune` locks as an account of its own."""
+
 POLL_SECONDS = 0.1
 
 GRACE_SECONDS = 0.5
@@ -51,14 +56,12 @@ def running_process(state_dir: Path) -> int | None:
         return int(text) if text.isdigit() else None
 
 
-def running_since(state_dir: Path) -> datetime | None:
-    """When the running `inboxd run` started, or None when there is none.
+def started_at(state_dir: Path) -> datetime:
+    """When the `inboxd run` that is running, or ran last, started.
 
     It writes its number into the lock at its start, and nobody else writes there.
     """
-    if running_process(state_dir) is None:
-        return None
-    return _changed(state_dir / "inboxd.lock")
+    return _changed(state_dir / INSTANCE_LOCK)
 
 
 def show_progress(state_dir: Path, account: str, now: datetime) -> None:
@@ -114,7 +117,7 @@ def sign_in_lock(state_dir: Path, account: str) -> Iterator[None]:
     A provider that gives a new refresh token for each old one takes a second use of the old one
     for theft (RFC 9700, 4.14.2), so that two who renew at once would end the sign-in.
     """
-    with _open(state_dir / f"sign-in.{_file_name(account)}.lock") as descriptor:
+    with _open(state_dir / SIGN_IN_LOCK.format(_file_name(account))) as descriptor:
         while not _try_lock(descriptor):
             time.sleep(POLL_SECONDS)
         yield
@@ -123,7 +126,7 @@ def sign_in_lock(state_dir: Path, account: str) -> Iterator[None]:
 @contextmanager
 def deep_lock(state_dir: Path, account: str) -> Iterator[None]:
     """Held during a deep fine-tune of one account. Raises `AlreadyRunning`, does not wait."""
-    with _open(state_dir / f"deep.{_file_name(account)}.lock") as descriptor:
+    with _open(state_dir / DEEP_LOCK.format(_file_name(account))) as descriptor:
         if not _try_lock(descriptor):
             raise AlreadyRunning(
                 f"A deep fine-tune of account {account} is running already.",
@@ -133,7 +136,7 @@ def deep_lock(state_dir: Path, account: str) -> Iterator[None]:
 
 
 def _account_file(state_dir: Path, account: str) -> Path:
-    return state_dir / f"account-{_file_name(account)}.lock"
+    return state_dir / ACCOUNT_LOCK.format(_file_name(account))
 
 
 def _changed(path: Path) -> datetime:
@@ -176,8 +179,7 @@ def lock_files(state_dir: Path, account: str, *, but_not_of: Iterable[str]) -> l
 
 def _lock_names(account: str) -> tuple[str, ...]:
     name = _file_name(account)
-    kinds = ("account-{}", "account-tune-{}", "deep.{}", "sign-in.{}")
-    return tuple(f"{kind.format(name)}.lock" for kind in kinds)
+    return tuple(kind.format(name) for kind in (ACCOUNT_LOCK, TUNE_LOCK, DEEP_LOCK, SIGN_IN_LOCK))
 
 
 def _file_name(account: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.config.settings import AccountSettings
-from daemon.locks import last_progress, running_process, running_since
+from daemon.locks import last_progress, running_process, started_at
 from daemon.store import UnitOfWork
 from daemon.store.tables import Account
 from daemon.use_cases.application import Application
@@ -51,12 +51,13 @@ def health(app: Application) -> Health:
 
     Healthy means: a daemon runs, and no account is overdue. Raises `StateError`.
     """
-    now, since = app.clock(), running_since(app.state_dir)
+    now, process = app.clock(), running_process(app.state_dir)
+    since = started_at(app.state_dir) if process is not None else None
     with app.store.read() as work:
         accounts = tuple(_account(app, work, name, now, since) for name in app.settings.accounts)
     return Health(
-        healthy=since is not None and not any(each.overdue for each in accounts),
-        process=running_process(app.state_dir),
+        healthy=process is not None and not any(each.overdue for each in accounts),
+        process=process,
         running_since=since,
         accounts=accounts,
     )
