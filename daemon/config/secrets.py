@@ -63,7 +63,7 @@ def find_password(account_name: str, account: AccountSettings) -> Secret:
     Raises `SecretMissing`, naming each place and why it did not help.
     """
     found = _find(
-        (f"inboxd.{account_name}.password", account_name),
+        (password_credential(account_name), account_name),
         ("password_file", account.password_file),
         account_name,
     )
@@ -75,12 +75,22 @@ def find_password(account_name: str, account: AccountSettings) -> Secret:
     )
 
 
+def password_credential(account_name: str) -> str:
+    """The systemd credential that holds an account's password."""
+    return f"inboxd.{account_name}.password"
+
+
+def client_secret_credential(account_name: str) -> str:
+    """The systemd credential that holds the client secret of an account's provider."""
+    return f"inboxd.{account_name}.client_secret"
+
+
 def find_client_secret(account_name: str, account: AccountSettings) -> Secret:
     """The secret that the provider gave to inboxd, where it gave one.
 
     Raises `SecretMissing`, naming each place and why it did not help.
     """
-    credential = f"inboxd.{account_name}.client_secret"
+    credential = client_secret_credential(account_name)
     entry = f"{account_name}:client_secret"
     file = account.oauth.client_secret_file
     found = _find((credential,), ("client_secret_file", file), entry)
@@ -100,7 +110,7 @@ def has_client_secret(account_name: str, account: AccountSettings) -> bool:
     Only what was set up counts: an entry in the keyring is there or not.
     """
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    credential = f"inboxd.{account_name}.client_secret"
+    credential = client_secret_credential(account_name)
     if account.oauth.client_secret_file is not None:
         return True
     if directory and (Path(directory) / credential).exists():
@@ -321,5 +331,5 @@ def _ways_that_work(account_name: str) -> str:
     return (
         f"Write the password into a file that only you can read (chmod 600) and name it as "
         f"password_file in [accounts.{account_name}], or give the service a systemd credential: "
-        f"LoadCredential=inboxd.{account_name}.password:/path/to/file"
+        f"LoadCredential={password_credential(account_name)}:/path/to/file"
     )

@@ -170,8 +170,13 @@ def _check_header_name(name: str) -> str:
     return name
 
 
+def is_account_name(name: str) -> bool:
+    """Whether an account may be called so; the name is that of files and directories too."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) is not None
+
+
 def _check_account_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+    if not is_account_name(name):
         raise fault(
             "is not a name for an account",
             "Use letters, digits, - and _, beginning with a letter or digit, "

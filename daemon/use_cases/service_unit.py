@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.config.load import Config, user_config_path
-from daemon.config.secrets import TOKEN_KEY
+from daemon.config.secrets import (
+    TOKEN_KEY,
+    client_secret_credential,
+    password_credential,
+)
 from daemon.config.settings import Deep, Device, SignIn
 from daemon.errors import ConfigError, ConfigFault, ServiceError
 from daemon.service_manager import files, launchd, systemd
@@ -205,7 +209,7 @@ class _Secret:
 
 
 def _secrets(config: Config) -> list[_Secret]:
-    """What the accounts sign in with; the names are those of `daemon.config.secrets`."""
+    """What the accounts sign in with."""
     found: list[_Secret] = []
     for name, account in config.settings.accounts.items():
         key = f"accounts.{name}"
@@ -213,7 +217,7 @@ def _secrets(config: Config) -> list[_Secret]:
             found.append(
                 _Secret(
                     f"{key}.password_file",
-                    f"inboxd.{name}.password",
+                    password_credential(name),
                     account.password_file,
                     f"Write the password into /etc/inboxd/{name}.password (chmod 600), and name it "
                     "there.",
@@ -224,7 +228,7 @@ def _secrets(config: Config) -> list[_Secret]:
         mend = "Write it, or leave the key out where the provider gives no secret."
         found += (
             _Secret(
-                f"{key}.oauth.client_secret_file", f"inboxd.{name}.client_secret", client_secret,
+                f"{key}.oauth.client_secret_file", client_secret_credential(name), client_secret,
                 mend, may_be_missing=True,
             ),
             _Secret(
@@ -272,7 +276,10 @@ class Installed:
 def render_service(config: Config, scope: Scope, machine: Machine) -> str:
     """The file's text, as `install_service` writes it. Raises `ConfigError`, `ServiceError`."""
     machine.file(scope)
-    plan = plan_service(config, scope, machine)
+    return _render(plan_service(config, scope, machine), machine)
+
+
+def _render(plan: ServicePlan, machine: Machine) -> str:
     text = (
         systemd.render_unit(plan)
         if machine.kind is Kind.SYSTEMD
@@ -289,9 +296,8 @@ def install_service(config: Config, scope: Scope, machine: Machine) -> Installed
     """
     file = machine.file(scope)
     plan = plan_service(config, scope, machine)
-    text = render_service(config, scope, machine)
     was = _ours(file)
-    files.write(file, text)
+    files.write(file, _render(plan, machine))
     manager = machine.manager(scope)
     commands = manager.start_commands(file)
     is_here = manager.is_here()
