@@ -17,7 +17,7 @@ import structlog
 from daemon.errors import FolderChanged, FolderMissing
 from daemon.mail.headers import Headers, addresses, split_message
 from daemon.mailbox.port import FolderInfo, FolderSnapshot, Mailbox, SpecialUse
-from daemon.sorting.rules import IsContact
+from daemon.sorting.rules import IsContact, nobody
 from daemon.store import Store
 from daemon.store.tables import ContactBook
 
@@ -74,7 +74,7 @@ def contacts_of(store: Store, account_name: str) -> IsContact:
         book = work.contacts.book(account) if account is not None else None
         hashes = work.contacts.hashes(account) if account is not None else frozenset()
     if book is None:
-        return lambda _address: False
+        return nobody
     key = book.key
     return lambda address: _hash(key, address) in hashes
 

@@ -51,9 +51,14 @@ def _same_name(name: str, other: str) -> bool:
     return name == other or (name.upper() == other.upper() == "INBOX")
 
 
+def composed(name: str) -> str:
+    """A folder's name as it is compared: however its umlauts were composed (NFC)."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _matches(name: str, patterns: Iterable[str]) -> bool:
-    plain = unicodedata.normalize("NFC", name)
-    return any(fnmatchcase(plain, unicodedata.normalize("NFC", p)) for p in patterns)
+    plain = composed(name)
+    return any(fnmatchcase(plain, composed(pattern)) for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)

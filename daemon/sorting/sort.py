@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +13,7 @@ from daemon.config.settings import Mode
 from daemon.mail.letterhead import letterhead
 from daemon.mail.parse import parse
 from daemon.mailbox.port import FolderStatus, Mailbox, SpecialUse
+from daemon.sorting.folders import composed
 from daemon.sorting.judge import Judge, Verdict
 from daemon.sorting.mover import IMPOSSIBLE, Clock, MoveRequest, execute, look_at_targets, plan
 from daemon.sorting.reading import attempt, batches, hopeless
@@ -282,8 +282,8 @@ class _Folders:
 
     def named(self, name: str) -> Folder | None:
         """The folder that a rule means, however its umlauts are composed."""
-        plain = unicodedata.normalize("NFC", name)
-        same = (f for f in self.by_id.values() if unicodedata.normalize("NFC", f.name) == plain)
+        plain = composed(name)
+        same = (f for f in self.by_id.values() if composed(f.name) == plain)
         return next(same, None)
 
     def meant_by(self, word: Verdict | Ruling) -> Folder | None:

@@ -7,7 +7,6 @@ file system or an SSD keeps of a file that was deleted.
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from classifier.features import Block, Features, index_of, sender_name
+from daemon.config.values import is_account_name
 from daemon.errors import InboxdError, NotFound
 from daemon.learning.deep.directory import RunDirectory
 from daemon.locks import account_lock, deep_lock, lock_files, sole_access
@@ -75,7 +75,7 @@ def forget_account(app: Application, name: str, *, dry_run: bool = False) -> Acc
     Killed half-way, it can be called again. Raises `NotFound` when there is nothing,
     `AlreadyRunning` when inboxd runs.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+    if not is_account_name(name):
         raise NotFound(f"{name!r} is no name of an account.", next_step="Run: inboxd status")
     with ExitStack() as held:
         if not dry_run:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.errors import NotFound
 from daemon.mail.letterhead import Letterhead, read_letterhead
+from daemon.sorting.folders import composed
 from daemon.sorting.rules import Rule, RuleBook
 from daemon.store import UnitOfWork
 from daemon.store.tables import Account, Folder, Role
@@ -83,18 +83,14 @@ def _remark(
 ) -> str:
     if rule.folder is None:
         return ""
-    wanted = _plain(rule.folder)
-    if wanted == _plain(app.account(name).folders.inbox):
+    wanted = composed(rule.folder)
+    if wanted == composed(app.account(name).folders.inbox):
         return "it files mail in the inbox, where it is; write leave = true"
-    if wanted not in map(_plain, folders):
+    if wanted not in map(composed, folders):
         return f"there is no folder {rule.folder!r}, so such mail stays in the inbox"
-    if wanted in map(_plain, trash):
+    if wanted in map(composed, trash):
         return f"{rule.folder!r} is the trash, and inboxd deletes no mail"
     return ""
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
 
 
 def list_rules(app: Application, name: str | None) -> list[RuleState]:
@@ -178,10 +174,10 @@ def _past_mail(
     work: UnitOfWork, account: Account, rules: Sequence[Rule], newest: int
 ) -> dict[int, str]:
     """Folder names by message id."""
-    named = {_plain(rule.folder) for rule in rules if rule.folder is not None}
+    named = {composed(rule.folder) for rule in rules if rule.folder is not None}
 
     def is_wanted(folder: Folder) -> bool:
-        return folder.role is not Role.NEUTRAL or _plain(folder.name) in named
+        return folder.role is not Role.NEUTRAL or composed(folder.name) in named
 
     return {
         placement.message_id: folder.name
@@ -232,7 +228,7 @@ class _Tally:
 
     def result(self, inbox: str, remark: str) -> RuleTest:
         """The figures; `remark` says what is wrong with the folder."""
-        target = _plain(self.rule.folder if self.rule.folder is not None else inbox)
+        target = composed(self.rule.folder if self.rule.folder is not None else inbox)
         total = self.decided.total()
         if not remark and not self.matched:
             remark = "fits none of these mails"
@@ -245,7 +241,7 @@ class _Tally:
             folder=self.rule.folder,
             matched=self.matched,
             decided=total,
-            agree=sum(count for name, count in self.decided.items() if _plain(name) == target),
+            agree=sum(count for name, count in self.decided.items() if composed(name) == target),
             lies_in=tuple(self.decided.most_common()),
             remark=remark,
         )
