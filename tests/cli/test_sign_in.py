@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.command import Home
 from tests.support.dovecot import Dovecot
-from tests.support.identity_provider import CLIENT_ID, IdentityProvider, visit
+from tests.support.identity_provider import IdentityProvider, configure_sign_in, visit
 
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
@@ -62,24 +62,7 @@ def configured(
     key_file = home.root / "token-key"
     key_file.write_text(KEY + "\n")
     key_file.chmod(0o600)
-    home.write_config(
-        f"""
-[state]
-dir = "{home.state_dir}"
-
-[accounts.private]
-host = "127.0.0.1"
-port = {server.port}
-tls = "none"
-username = "alice"
-sign_in = "oidc"
-
-[accounts.private.oauth]
-client_id = "{CLIENT_ID}"
-issuer = "{provider.issuer}"
-{f'key_file = "{key_file}"' if key else ""}
-"""
-    )
+    configure_sign_in(home, server.port, provider, key_file=key_file if key else None)
 
 
 @pytest.fixture

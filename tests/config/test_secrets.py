@@ -16,24 +16,7 @@ from daemon.config import secrets
 from daemon.config.secrets import Secret, find_password, store_password
 from daemon.config.settings import AccountSettings
 from daemon.errors import SecretMissing
-
-
-class MemoryKeyring(KeyringBackend):
-    """A keyring that keeps its entries in this process."""
-
-    priority = 1.0
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.entries: dict[tuple[str, str], str] = {}
-
-    def get_password(self, service: str, username: str) -> str | None:
-        """The entry, or None."""
-        return self.entries.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        """Keep an entry."""
-        self.entries[service, username] = password
+from tests.support.memory_keyring import MemoryKeyring
 
 
 class BrokenKeyring(MemoryKeyring):

@@ -19,7 +19,7 @@ from tests.security.test_canaries import look_at_processes
 from tests.support.canaries import Canaries
 from tests.support.command import Home
 from tests.support.dovecot import Dovecot
-from tests.support.identity_provider import CLIENT_ID, IdentityProvider, visit
+from tests.support.identity_provider import IdentityProvider, configure_sign_in, visit
 
 pytestmark = pytest.mark.dovecot
 
@@ -111,25 +111,8 @@ def write_configuration(home: Home, server: Dovecot, provider: IdentityProvider)
         path = home.root / name
         path.touch(0o600)
         path.write_text(content + "\n")
-    home.write_config(
-        f"""
-[state]
-dir = "{home.state_dir}"
-
-[accounts.private]
-host = "127.0.0.1"
-port = {server.port}
-tls = "none"
-username = "alice"
-sign_in = "oidc"
-
-[accounts.private.oauth]
-client_id = "{CLIENT_ID}"
-client_secret_file = "{home.root}/secret"
-issuer = "{provider.issuer}"
-key_file = "{home.root}/key"
-"""
-    )
+    files = {"client_secret_file": home.root / "secret", "key_file": home.root / "key"}
+    configure_sign_in(home, server.port, provider, **files)
 
 
 def test_the_story_happened(told: Told) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import keyring
 import pytest
-from keyring.backend import KeyringBackend
 
 from daemon.sign_in.keeper import TokenKeeper
 from daemon.sign_in.oidc import OidcProvider
@@ -17,6 +16,7 @@ from daemon.sign_in.tokens import read_grant
 from daemon.sign_in.vault import KeyringVault
 from tests.support.certificates import Authority, Certificate
 from tests.support.identity_provider import CLIENT_ID, IdentityProvider
+from tests.support.memory_keyring import MemoryKeyring
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -34,28 +34,6 @@ class Clock:
     def turn(self, **by: float) -> None:
         """Forwards, or backwards with negative numbers."""
         self.now += timedelta(**by)
-
-
-class MemoryKeyring(KeyringBackend):
-    """A keyring that keeps its entries in this process."""
-
-    priority = 1.0
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.entries: dict[tuple[str, str], str] = {}
-
-    def get_password(self, service: str, username: str) -> str | None:
-        """The entry, or None."""
-        return self.entries.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        """Keep an entry."""
-        self.entries[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        """Forget an entry."""
-        del self.entries[service, username]
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,8 @@ from daemon.config.settings import AccountSettings
 from daemon.errors import SecretMissing, SignInNeeded, StateError
 from daemon.sign_in.tokens import Tokens, read_grant
 from daemon.sign_in.vault import FileVault, KeyringVault, Vault, open_vault
-from tests.sign_in.conftest import START, MemoryKeyring
+from tests.sign_in.conftest import START
+from tests.support.memory_keyring import MemoryKeyring
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 

@@ -26,8 +26,11 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.support.command import Home
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 CLIENT_ID = "inboxd-tests"
@@ -354,3 +357,28 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)
+
+
+def configure_sign_in(
+    home: Home, port: int, provider: IdentityProvider, **files: Path | None
+) -> None:
+    """A configuration that signs in at the provider; `files` are keys of [accounts.NAME.oauth]."""
+    lines = "\n".join(f'{key} = "{path}"' for key, path in files.items() if path is not None)
+    home.write_config(
+        f"""
+[state]
+dir = "{home.state_dir}"
+
+[accounts.private]
+host = "127.0.0.1"
+port = {port}
+tls = "none"
+username = "alice"
+sign_in = "oidc"
+
+[accounts.private.oauth]
+client_id = "{CLIENT_ID}"
+issuer = "{provider.issuer}"
+{lines}
+"""
+    )
