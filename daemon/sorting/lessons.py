@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from daemon.sorting.mover import carried_out
 from daemon.store import UnitOfWork
 from daemon.store.tables import (
     Account,
@@ -25,8 +26,6 @@ from daemon.store.tables import (
     CorrectionKind,
     Decision,
     Move,
-    MoveKind,
-    MoveState,
     Placement,
     Role,
 )
@@ -173,12 +172,10 @@ def _unite(work: UnitOfWork, source: Placement, target: Placement) -> None:
 
 def _complete_late(move: Move, target: Placement, now: datetime) -> None:
     """Our own command was carried out after we had given it up: it is our move after all."""
-    move.state = MoveState.MOVED
     move.target_uid = target.uid
     move.finished_at = now
     target.arrived_by = ArrivedBy.INBOXD
-    if move.decision is not None:
-        move.decision.action = Action.MOVED if move.kind is MoveKind.SORT else Action.UNDONE
+    carried_out(move)
 
 
 def _overrules(work: UnitOfWork, source: Placement) -> bool:

@@ -52,6 +52,8 @@ LATE_COPY = timedelta(hours=1)
 """How much later than its client believes a server may still carry out a command, also one that it
 answered with NO; after that, an equal mail in the target is a person's copy."""
 
+CARRIED_OUT_LATE = "The server carried the move out later than it had answered."
+
 IMPOSSIBLE = "The server can neither MOVE nor UID EXPUNGE."
 
 
@@ -390,10 +392,9 @@ def _record(
     """Write down the outcome of one move, and where the message lies now."""
     move.finished_at = now
     if arrived is not None:
-        move.state = MoveState.MOVED
         move.target_uid = arrived.uid
         _place(work, move, now)
-        _conclude(move, Action.MOVED if move.kind is MoveKind.SORT else Action.UNDONE, None)
+        carried_out(move)
     elif not in_source:
         move.state = MoveState.ELSEWHERE
         move.error = "somebody else moved or deleted it first"
@@ -407,6 +408,14 @@ def _record(
         move.error = refusal or f"not moved by the server in {MAX_ATTEMPTS} attempts"
         if move.kind is MoveKind.SORT:
             _conclude(move, Action.LEFT, f"the server refused the move: {move.error}")
+
+
+def carried_out(move: Move) -> None:
+    """Write down that the move was made, perhaps after inboxd had taken it for refused."""
+    move.state = MoveState.MOVED
+    action = Action.MOVED if move.kind is MoveKind.SORT else Action.UNDONE
+    _conclude(move, action, CARRIED_OUT_LATE if move.error is not None else None)
+    move.error = None
 
 
 def _conclude(move: Move, action: Action, reason: str | None) -> None:

@@ -157,6 +157,10 @@ class Decisions:
         return {rule: count for rule, count in self._session.execute(query) if rule is not None}
 
 
+_MAY_BE_CARRIED_OUT = (MoveState.PLANNED, MoveState.CANCELLED, MoveState.FAILED)
+"""Moves that are not settled, or that the server may yet carry out late."""
+
+
 class Moves:
     """The journal of planned and finished moves."""
 
@@ -230,7 +234,7 @@ class Moves:
             .where(
                 Move.message_id == message_id,
                 Move.target_folder_id == target_folder_id,
-                Move.state.in_([MoveState.CANCELLED, MoveState.FAILED]),
+                Move.state.in_(_MAY_BE_CARRIED_OUT),
                 Move.planned_at >= since,
             )
             .options(joinedload(Move.source_folder))
@@ -248,7 +252,7 @@ class Moves:
                 Move.source_folder_id == old.folder_id,
                 Move.source_uid_validity == old.uid_validity,
                 Move.source_uid == old.uid,
-                Move.state.in_([MoveState.PLANNED, MoveState.CANCELLED, MoveState.FAILED]),
+                Move.state.in_(_MAY_BE_CARRIED_OUT),
             )
             .values(source_uid_validity=uid_validity, source_uid=uid)
         )
@@ -261,7 +265,7 @@ class Moves:
             .where(
                 Move.target_folder_id == folder.id,
                 Move.target_uid_validity != uid_validity,
-                Move.state.in_([MoveState.PLANNED, MoveState.CANCELLED, MoveState.FAILED]),
+                Move.state.in_(_MAY_BE_CARRIED_OUT),
             )
             .values(target_uid_validity=uid_validity, target_uid_next=1)
         )

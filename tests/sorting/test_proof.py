@@ -10,6 +10,7 @@ import pytest
 
 from daemon.errors import CommandRefused, MailboxUnreachable
 from daemon.sorting import renumber
+from daemon.sorting.mover import CARRIED_OUT_LATE
 from daemon.store.tables import Action, ArrivedBy, MoveState
 from tests.sorting.world import Killed, World
 from tests.support.fake_mailbox import FakeServer
@@ -99,8 +100,25 @@ def test_a_copy_that_was_refused_and_made_all_the_same_is_finished(copying: Worl
     assert copying.where(MAIL) == ["Rechnungen"]
     assert copying.mails() == before
     assert copying.states() == [MoveState.MOVED]
-    assert [decision.action for decision in copying.decisions()] == [Action.MOVED]
+    [decision] = copying.decisions()
+    assert (decision.action, decision.reason) == (Action.MOVED, CARRIED_OUT_LATE)
+    assert [move.error for move in copying.moves()] == [None]
     assert copying.corrections() == []
+    copying.believes()
+
+
+def test_a_copy_that_is_seen_before_its_plan_is_settled_is_that_plans(copying: World) -> None:
+    """Killed right after COPY; whoever looks first, no second copy is made."""
+    copying.deliver(MAIL)
+    before = copying.mails()
+    copying.notice()
+    with pytest.raises(Killed):
+        copying.sort(copying.dying("copy", "after"))
+    copying.notice()
+    copying.settle()
+    copying.cycle()
+    assert copying.where(MAIL) == ["Rechnungen"]
+    assert copying.mails() == before
     copying.believes()
 
 
