@@ -100,16 +100,22 @@ def main() -> None:
         results = []
         for directory in mailboxes:
             kept = keep / f"{directory.name}.json"
-            if not kept.exists():
+            result = _kept(kept)
+            if result is None or (arguments.ablation and not result.ablation):
                 result = measure(directory, first, second, ablation=arguments.ablation)
                 kept.write_text(json.dumps(dataclasses.asdict(result)), encoding="utf-8")
-            else:
-                result = Result.from_json(json.loads(kept.read_text(encoding="utf-8")))
             results.append(result)
     page = "\n".join(tables(results))
     print(page)
     if arguments.write is not None:
         write(arguments.write, page, results)
+
+
+def _kept(path: Path) -> Result | None:
+    """What an earlier run measured of this mailbox."""
+    if not path.exists():
+        return None
+    return Result.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
 def installed_second_encoder() -> Path | None:

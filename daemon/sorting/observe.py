@@ -153,6 +153,10 @@ class _View:
     snapshot: FolderSnapshot
     watch_from_uid: int
     fresh: tuple[MessageIdentity, ...]
+    vanished: frozenset[int]
+    """UIDs stored as present, under the UIDVALIDITY that is in force, that are not there."""
+    returned: frozenset[int]
+    """UIDs stored as gone, under that UIDVALIDITY, that are there again."""
 
 
 def _look_if_possible(
@@ -191,11 +195,22 @@ def _look(
         watch_from = 1
     # Under the UIDVALIDITY that is in force now, whichever was before: a folder may have been
     # gone for a while, or its server restored from a backup.
+    # Compared once, as a folder may hold a hundred thousand mails; whoever else could store
+    # something of this account waits for its lock.
     with store.read() as work:
-        known = set.union(*work.placements.known_uids(folder.id, snapshot.uid_validity))
-    unknown = [uid for uid in snapshot.uids if uid >= watch_from and uid not in known]
+        present, gone = work.placements.known_uids(folder.id, snapshot.uid_validity)
+    there = set(snapshot.uids)
+    unknown = sorted(uid for uid in there - present - gone if uid >= watch_from)
     fresh = mailbox.identify(folder.name, snapshot.uid_validity, unknown) if unknown else []
-    return _View(folder.id, status, snapshot, watch_from, tuple(fresh))
+    return _View(
+        folder.id,
+        status,
+        snapshot,
+        watch_from,
+        tuple(fresh),
+        vanished=frozenset(present - there),
+        returned=frozenset(gone & there),
+    )
 
 
 def _changed(folder: Folder, status: FolderStatus) -> bool:
@@ -277,11 +292,13 @@ def _apply_view(
 
 def _enter(work: UnitOfWork, folder: Folder, view: _View, now: datetime) -> list[Placement]:
     """Everything but what is new: returns what is gone."""
-    departures = _departures(work, folder, view.snapshot, now)
+    departures = _departures(work, folder, view, now)
     folder.uid_validity = view.snapshot.uid_validity
     folder.watch_from_uid = view.watch_from_uid
     work.flush()
-    _bring_back(work, folder, view.snapshot)
+    # A UID that had gone and is there again (`\\Deleted` taken off) is no news.
+    for placement in work.placements.at(folder, folder.uid_validity, sorted(view.returned)):
+        placement.gone_at = None
     return departures
 
 
@@ -292,17 +309,15 @@ def _remember_status(folder: Folder, status: FolderStatus) -> None:
     folder.highest_modseq = status.highest_modseq
 
 
-def _departures(
-    work: UnitOfWork, folder: Folder, snapshot: FolderSnapshot, now: datetime
-) -> list[Placement]:
+def _departures(work: UnitOfWork, folder: Folder, view: _View, now: datetime) -> list[Placement]:
     """What is no longer there; after a change of UIDVALIDITY all that was not carried over."""
+    snapshot = view.snapshot
     if folder.uid_validity is None:
         return []
-    there = set(snapshot.uids)
     if snapshot.uid_validity == folder.uid_validity:
-        present, _ = work.placements.known_uids(folder.id, folder.uid_validity)
-        gone = work.placements.at(folder, folder.uid_validity, sorted(present - there))
+        gone = work.placements.at(folder, folder.uid_validity, sorted(view.vanished))
     else:
+        there = set(snapshot.uids)
         gone = [
             placement
             for placement in work.placements.present_in(folder)
@@ -312,15 +327,6 @@ def _departures(
         placement.gone_at = now
         placement.departure_explained = False
     return gone
-
-
-def _bring_back(work: UnitOfWork, folder: Folder, snapshot: FolderSnapshot) -> None:
-    """A UID that had gone and is there again (`\\Deleted` taken off) is no news."""
-    uid_validity = snapshot.uid_validity
-    _, gone = work.placements.known_uids(folder.id, uid_validity)
-    back = sorted(gone.intersection(snapshot.uids))
-    for placement in work.placements.at(folder, uid_validity, back):
-        placement.gone_at = None
 
 
 def _place(
