@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Self
 
 import structlog
 
@@ -74,7 +75,7 @@ class ImapMailbox:
         self._reported: dict[str, tuple[int, int, int]] = {}
 
     @classmethod
-    def connect(cls, settings: ConnectionSettings) -> ImapMailbox:
+    def connect(cls, settings: ConnectionSettings) -> Self:
         """Connect, encrypt, log in, read the capabilities. Errors as in `log_in`."""
         wire = log_in(settings)
         try:
