@@ -54,7 +54,7 @@ def quick(world: World, forks: ForkServer, encoder: Path) -> World:
         "INBOXD_MODEL__DEVICE": "cpu",
         "INBOXD_ACCOUNTS__PRIVATE__TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
     }
-    world.home = QuickHome(world.home.root, world.home.cache_dir, variables, forks)
+    world.home = QuickHome(world.home.root, world.home.cache_dir, variables, forks=forks)
     return world
 
 

@@ -29,11 +29,12 @@ TIMEOUT_SECONDS = 120.0
 @dataclass(frozen=True)
 class Home:
     """One user's home directory. `cache_dir` is where the encoder is kept; without it commands
-    that need an encoder would convert their own."""
+    that need an encoder would convert their own. `command` is the inboxd that is meant."""
 
     root: Path
     cache_dir: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    command: Path = COMMAND
 
     @property
     def config(self) -> Path:
@@ -92,7 +93,7 @@ poll_seconds = 1
     ) -> subprocess.CompletedProcess[str]:
         """Run the command to its end; `typed` is its standard input."""
         return subprocess.run(
-            [COMMAND, *arguments],
+            [self.command, *arguments],
             input=typed,
             capture_output=True,
             text=True,
@@ -118,7 +119,7 @@ poll_seconds = 1
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start the command and leave it running; its log lines come on `stderr`."""
         return subprocess.Popen(
-            [COMMAND, *arguments],
+            [self.command, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
