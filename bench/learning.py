@@ -102,8 +102,10 @@ def main() -> None:
             kept = keep / f"{directory.name}.json"
             result = _kept(kept)
             if result is None or (arguments.ablation and not result.ablation):
-                result = measure(directory, first, second, ablation=arguments.ablation)
-                kept.write_text(json.dumps(dataclasses.asdict(result)), encoding="utf-8")
+                result = measure(directory, first, ablation=arguments.ablation)
+            if second is not None and SECOND_ENCODER not in result.ablation:
+                result = with_second_encoder(result, directory, second)
+            kept.write_text(json.dumps(dataclasses.asdict(result)), encoding="utf-8")
             results.append(result)
     page = "\n".join(tables(results))
     print(page)
@@ -138,9 +140,7 @@ def encoded(encoder: KeptVectors, mails: Sequence[FiledMail], progress: Progress
     return examples
 
 
-def measure(
-    directory: Path, first: KeptVectors, second: KeptVectors | None, *, ablation: bool
-) -> Result:
+def measure(directory: Path, first: KeptVectors, *, ablation: bool) -> Result:
     """One mailbox: inboxd, the baselines, and with `ablation` each feature group left out."""
     name, settings = directory.name, ReplaySettings(skip=SKIP)
     mails = read_tree(directory)
@@ -150,12 +150,16 @@ def measure(
     labels = [each.folder for each in mails]
     others = baselines(texts, labels, skip=SKIP, progress=Progress(f"{name}: baselines"))
     without = _without(name, examples, settings) if ablation else {}
-    if second is not None:
-        features = encoded(second, mails, Progress(f"{name}: encode again"))
-        progress = Progress(f"{name}: {SECOND_ENCODER}")
-        without[SECOND_ENCODER] = replay(features, settings, progress).report
     curve = learning_curve(outcome.steps, SKIP)
     return Result(name, outcome.report, outcome.steps, others, without, curve)
+
+
+def with_second_encoder(result: Result, directory: Path, second: KeptVectors) -> Result:
+    """The same replay on another encoder's vectors, added to what was measured."""
+    examples = encoded(second, read_tree(directory), Progress(f"{result.name}: encode again"))
+    progress = Progress(f"{result.name}: {SECOND_ENCODER}")
+    report = replay(examples, ReplaySettings(skip=SKIP), progress).report
+    return dataclasses.replace(result, ablation={**result.ablation, SECOND_ENCODER: report})
 
 
 def _without(
