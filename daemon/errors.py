@@ -13,6 +13,7 @@
     │   ├── MailboxUnreachable     network, time-out, BYE: worth a retry
     │   │   ├── TlsFailed          no encryption, or nobody knows with whom; no password sent
     │   │   ├── ProtocolViolated   answers that nobody can read, or far too much of them
+    │   │   ├── Throttled          the server wants to be left alone for a while
     │   │   └── ProviderUnreachable  nobody renews tokens at the moment (OAuth 2)
     │   ├── LoginRefused           worth no retry before something changes
     │   │   └── TokenRefused       the server does not take the access token (OAuth 2)
@@ -136,6 +137,19 @@ class ProtocolViolated(MailboxUnreachable):
     """The server sent what is no IMAP, or more than was asked for; the connection is closed."""
 
     next_step = "Ask whoever runs the mail server; inboxd tries again by itself, ever less often."
+
+
+class Throttled(MailboxUnreachable):
+    """The server answers nothing for now, since it was asked too much; the connection is closed.
+
+    `seconds`: the time after which it may be asked again.
+    """
+
+    next_step = "inboxd waits for as long as the server wants, then goes on by itself."
+
+    def __init__(self, message: str, *, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class ProviderUnreachable(MailboxUnreachable):

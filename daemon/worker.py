@@ -22,6 +22,7 @@ from daemon.errors import (
     SecretMissing,
     SignInNeeded,
     StateError,
+    Throttled,
 )
 from daemon.mailbox.port import Mailbox
 from daemon.pulse import LONGEST_STEP, Pulse
@@ -98,6 +99,14 @@ class BackOff:
         self._stop.wait(seconds)
         self._seconds = min(self._seconds * 2, LONGEST_BACK_OFF)
         return seconds
+
+
+def shortest_pause(error: InboxdError) -> float:
+    """Seconds to wait after this error, however few attempts have failed so far."""
+    if isinstance(error, Throttled):
+        return error.seconds
+    hopeless = isinstance(error, LoginRefused | SecretMissing | SignInNeeded)
+    return LONGEST_BACK_OFF if hopeless else 0.0
 
 
 class AccountWorker:
@@ -195,9 +204,9 @@ class AccountWorker:
             # A full disk, a lock that is held for ever: the log has to do, the worker goes on.
             log.warning("worker.failure_not_recorded", account=self._name, error=str(trouble))
         self.pulse.failed()
-        self.pulse.wait(LONGEST_BACK_OFF)
-        hopeless = isinstance(error, LoginRefused | SecretMissing | SignInNeeded)
-        self._back_off.wait(LONGEST_BACK_OFF if hopeless else 0.0)
+        at_least = shortest_pause(error)
+        self.pulse.wait(max(LONGEST_BACK_OFF, at_least))
+        self._back_off.wait(at_least)
         self.tasks.add(Task.POLL)
 
     def _wait_while_paused(self) -> None:
@@ -254,7 +263,7 @@ class IdleWatcher:
             except InboxdError as error:
                 # The worker meets the same trouble and reports it; here it only costs speed.
                 log.info("idle.lost", account=self._name, kind=type(error).__name__)
-                self._back_off.wait()
+                self._back_off.wait(error.seconds if isinstance(error, Throttled) else 0.0)
             except Exception as error:  # noqa: BLE001 - a bug must not end the watching for good
                 log.warning("idle.unexpected", account=self._name, **trace(error))
                 self._back_off.wait()

@@ -6,7 +6,13 @@ from daemon.errors import CommandRefused, FolderMissing
 from daemon.mailbox.port import Capabilities
 from daemon.mailbox.wire import Wire
 
-_ANNOUNCED_ID_ITEMS = {"OBJECTID": "EMAILID", "X-GM-EXT-1": "X-GM-MSGID"}
+GMAIL = "X-GM-EXT-1"
+"""With it come X-GM-MSGID, X-GM-THRID and X-GM-LABELS (Google, "IMAP Extensions")."""
+
+EXCHANGE = frozenset({"CLIENTACCESSRULES", "CLIENTNETWORKPRESENCELOCATION", "BACKENDAUTHENTICATE"})
+"""What Exchange Online announces and nobody else."""
+
+_ANNOUNCED_ID_ITEMS = {"OBJECTID": "EMAILID", GMAIL: "X-GM-MSGID"}
 
 
 def read_capabilities(wire: Wire) -> Capabilities:
@@ -20,7 +26,15 @@ def read_capabilities(wire: Wire) -> Capabilities:
         # QRESYNC implies CONDSTORE (RFC 7162), and some servers announce only the former.
         condstore=not names.isdisjoint({"CONDSTORE", "QRESYNC"}),
         server_id=_server_id_item(wire, names),
+        labels=GMAIL in names,
+        # "ImapEnableExactRFC822Size" is off unless an administrator switches it on.
+        exact_sizes=not is_exchange(names),
     )
+
+
+def is_exchange(names: frozenset[str]) -> bool:
+    """Whether these capabilities are those of Exchange Online."""
+    return not names.isdisjoint(EXCHANGE)
 
 
 def _server_id_item(wire: Wire, names: frozenset[str]) -> str | None:

@@ -33,6 +33,20 @@ _FALLBACK_NAMES = {
     ),
     SpecialUse.ARCHIVE: "archiv, archive, archives",
 }
+# Exchange names its own folders once, in the language of the mailbox; the calendar's name tells
+# which. "Sync Issues" has folders below it.
+_WITHOUT_MAIL = {
+    "calendar": (
+        "calendar, contacts, conversation action settings, conversation history, journal, notes, "
+        "outbox, quick step settings, rss feeds, rss subscriptions, suggested contacts, "
+        "sync issues, tasks, yammer root"
+    ),
+    "kalender": (
+        "aufgaben, aufgezeichnete unterhaltungen, journal, kalender, kontakte, notizen, "
+        "postausgang, quickstep-einstellungen, rss-abonnements, rss-feeds, "
+        "synchronisierungsprobleme, unterhaltungsverlauf, vorgeschlagene kontakte, yammer-stamm"
+    ),
+}
 _FALLBACK_USES = {name: use for use, names in _FALLBACK_NAMES.items() for name in names.split(", ")}
 
 
@@ -52,6 +66,26 @@ def read_folders(
         elif line.name is not None and _is_own(line.name, personal, foreign):
             folders.append(_folder(line, line.name))
     return sorted(_with_fallback_uses(folders, personal), key=lambda folder: folder.name)
+
+
+def without_mail(folders: Iterable[FolderInfo]) -> list[FolderInfo]:
+    """The same folders, marked `holds_mail=False` where Exchange shows what is none: calendar,
+    contacts, tasks, its own logs. All that lies below them is of the same kind."""
+    found = list(folders)
+    tops = {_top_level_name(folder, ()) for folder in found}
+    names = {
+        name
+        for calendar, listed in _WITHOUT_MAIL.items()
+        if calendar in tops
+        for name in listed.split(", ")
+    }
+    return [replace(f, holds_mail=_first_name(f) not in names) for f in found]
+
+
+def _first_name(folder: FolderInfo) -> str:
+    """The folder's uppermost parent, or itself, case-folded."""
+    first = folder.name.partition(folder.delimiter)[0] if folder.delimiter else folder.name
+    return unicodedata.normalize("NFC", first).casefold()
 
 
 def _unusable(line: ListLine) -> str:

@@ -19,11 +19,12 @@ from daemon.errors import (
     FolderMissing,
     MailboxError,
 )
-from daemon.mailbox.capabilities import read_capabilities
+from daemon.mailbox.capabilities import is_exchange, read_capabilities
 from daemon.mailbox.connection import ConnectionSettings, log_in
-from daemon.mailbox.folders import read_folders
+from daemon.mailbox.folders import read_folders, without_mail
 from daemon.mailbox.identity import (
     FINGERPRINT_BODY_BYTES,
+    GMAIL_LABELS,
     IDENTITY_FIELDS,
     identity_from,
     raw_message_from,
@@ -35,6 +36,7 @@ from daemon.mailbox.port import (
     FolderStatus,
     MessageIdentity,
     RawMessage,
+    SpecialUse,
     Uids,
 )
 from daemon.mailbox.wire import ContentLimits, Selection, Wire
@@ -107,7 +109,9 @@ class ImapMailbox:
         personal, foreign = self._wire.namespaces() if "NAMESPACE" in names else ([], [])
         # RFC 6154 lets a server tell special uses only when asked; the syntax is RFC 5258.
         on_request = names.issuperset({"SPECIAL-USE", "LIST-EXTENDED"})
-        return read_folders(self._wire.list_folders(special_use=on_request), personal, foreign)
+        lines = self._wire.list_folders(special_use=on_request)
+        found = read_folders(lines, personal, foreign)
+        return without_mail(found) if is_exchange(names) else found
 
     def status(self, folder: str) -> FolderStatus:
         """STATUS (RFC 3501, 6.3.10). Raises `FolderMissing`."""
@@ -189,11 +193,16 @@ class ImapMailbox:
         fields = " ".join(IDENTITY_FIELDS).upper()
         items.append(f"BODY.PEEK[HEADER.FIELDS ({fields})]<0.{MAX_IDENTITY_BYTES}>")
         items.append(item or f"BODY.PEEK[TEXT]<0.{FINGERPRINT_BODY_BYTES}>")
+        items += self._label_items()
         content = ContentLimits(MAX_IDENTITY_BYTES, FINGERPRINT_BODY_BYTES)
         found: list[MessageIdentity] = []
         for chunk in _chunks(wanted, UID_CHUNK):
             rows = self._wire.fetch(chunk, items, content)
-            identities = (identity_from(uid, rows[uid], item) for uid in chunk if uid in rows)
+            identities = (
+                identity_from(uid, rows[uid], item, exact_size=self._capabilities.exact_sizes)
+                for uid in chunk
+                if uid in rows
+            )
             found.extend(identity for identity in identities if identity is not None)
         return found
 
@@ -219,6 +228,8 @@ class ImapMailbox:
         body = max(max_bytes, FINGERPRINT_BODY_BYTES) + 1
         items = ["INTERNALDATE", "RFC822.SIZE", f"BODY.PEEK[HEADER]<0.{MAX_HEADER_BYTES + 1}>"]
         items += [f"BODY.PEEK[TEXT]<0.{body}>", *([item] if item else [])]
+        items += self._label_items()
+        exact = self._capabilities.exact_sizes
         content = ContentLimits(MAX_HEADER_BYTES + 1, body)
         at_once = max(1, min(FETCH_CHUNK, FETCH_BYTES // (content.header + content.body)))
         for chunk in _chunks(wanted, at_once):
@@ -226,9 +237,14 @@ class ImapMailbox:
             rows = self._wire.fetch(chunk, items, content)
             for uid in chunk:
                 row = rows.pop(uid, {})
-                message = raw_message_from(uid, row, item, max_bytes, MAX_HEADER_BYTES)
+                message = raw_message_from(
+                    uid, row, item, max_bytes, MAX_HEADER_BYTES, exact_size=exact
+                )
                 if message is not None:
                     yield message
+
+    def _label_items(self) -> list[str]:
+        return [GMAIL_LABELS] if self._capabilities.labels else []
 
     def _uid_next(self, selection: Selection) -> int:
         if selection.uid_next is not None:
@@ -250,7 +266,7 @@ class ImapMailbox:
     # Changing ------------------------------------------------------------------------------
 
     def move(self, folder: str, uid_validity: int, uids: Uids, target: str) -> Mapping[int, int]:
-        """UID MOVE (RFC 6851), or COPY and UID EXPUNGE where there is only UIDPLUS.
+        """UID MOVE (RFC 6851), or COPY and `expunge` where there is none.
 
         Returns the COPYUID mapping, empty when the server gave none: that means unknown, not
         unmoved. Raises `CapabilityMissing` before anything is sent.
@@ -282,13 +298,17 @@ class ImapMailbox:
         return mapping
 
     def expunge(self, folder: str, uid_validity: int, uids: Uids) -> None:
-        """Flag exactly `uids` `\\Deleted` and UID EXPUNGE exactly them (RFC 4315).
+        """Flag exactly `uids` `\\Deleted` and UID EXPUNGE exactly them (RFC 4315); on Gmail take
+        the folder's label off exactly these.
 
-        Raises `CapabilityMissing` without UIDPLUS, before any flag is set."""
-        if not self._capabilities.uidplus:
+        Raises `CapabilityMissing` without UIDPLUS and labels, before anything is sent."""
+        if not self._capabilities.uidplus and not self._capabilities.labels:
             raise CapabilityMissing("The server has no UIDPLUS; nothing was deleted.")
         wanted = _ascending(uids)
         if not wanted:
+            return
+        if self._capabilities.labels:
+            self._take_label_off(folder, uid_validity, wanted)
             return
         selection = self._open(folder, uid_validity, writable=True)
         for chunk in _chunks(wanted, UID_CHUNK):
@@ -297,11 +317,12 @@ class ImapMailbox:
     def _copy_and_expunge(
         self, selection: Selection, uids: Sequence[int], target: str
     ) -> dict[int, int]:
-        _require_deletable(selection)
+        if not self._capabilities.labels:
+            _require_deletable(selection)
         mapping = self._wire.copy(uids, target)
         if mapping:
             # Only what the server says it has copied may go.
-            self._flag_and_expunge(selection, sorted(mapping))
+            self.expunge(selection.folder, selection.uid_validity, mapping)
         elif self._wire.search("UID", ",".join(map(str, uids))):
             raise CommandRefused("The server did not confirm the copy; nothing was removed.")
         return mapping
@@ -310,6 +331,33 @@ class ImapMailbox:
         _require_deletable(selection)
         self._wire.flag_deleted(uids)
         self._wire.uid_expunge(uids)
+
+    def _take_label_off(self, folder: str, uid_validity: int, uids: Sequence[int]) -> None:
+        """Out of a folder of Gmail without \\Deleted: what that does is up to a setting of the
+        account's, which may be to delete the mail for good, from every folder.
+
+        Done in All Mail, where the label is one like any other; where that is not shown over
+        IMAP, in the folder itself. Raises `CommandRefused` when the mail stays there all the same.
+        """
+        found = {info.name: info.special_use for info in self.folders()}
+        everything = next((name for name, use in found.items() if use is SpecialUse.ALL), None)
+        label = "\\Inbox" if _key(folder) == "INBOX" else folder
+        if found.get(folder) is not None:
+            raise CommandRefused("This folder of Gmail's is no label.", code="CANNOT")
+        for chunk in _chunks(uids, FETCH_CHUNK):
+            self._open(folder, uid_validity, writable=everything is None)
+            there = self._wire.search("UID", ",".join(map(str, chunk)))
+            if everything is not None:
+                ids = [
+                    identity.server_id for identity in self.identify(folder, uid_validity, there)
+                ]
+                self._wire.select(everything, writable=True)
+                there = [uid for each in ids for uid in self._wire.search("X-GM-MSGID", str(each))]
+            if there:
+                self._wire.remove_label(there, label)
+        self._open(folder, uid_validity)
+        if self._wire.search("UID", ",".join(map(str, uids))):
+            raise CommandRefused("The server did not take the label off.")
 
     # Waiting and closing -------------------------------------------------------------------
 

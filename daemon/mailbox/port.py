@@ -41,6 +41,9 @@ class FolderInfo:
     delimiter: str
     special_use: SpecialUse | None
     selectable: bool
+    holds_mail: bool = True
+    """False for what a server shows as a folder although no mail belongs there: Exchange's
+    calendar, contacts, tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,9 @@ class MessageIdentity:
     `server_id` is X-GUID, EMAILID or X-GM-MSGID where the server has one. `fingerprint` is a
     SHA-256 (hex) of Message-ID, Date, From, Subject and size, and, on servers without a
     server id, of the first 2 kB of the body too: it survives download and upload, which a
-    server id does not. `message_id` and `references` are for finding threads (References and
-    In-Reply-To, nearest ancestor first).
+    server id does not. Where sizes are estimates (`Capabilities.exact_sizes`) the size is left
+    out. `message_id` and `references` are for finding threads (References and In-Reply-To,
+    nearest ancestor first).
     """
 
     uid: int
@@ -80,6 +84,9 @@ class MessageIdentity:
     references: tuple[str, ...]
     internal_date: datetime
     size: int
+    labelled: bool = False
+    """On a server with labels: the message carries one of its owner's besides the folder in which
+    it was looked at, perhaps one that is not shown as a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +112,18 @@ class Capabilities:
     condstore: bool
     server_id: str | None
     """The FETCH item of the stable message id: X-GUID, EMAILID, X-GM-MSGID, or None."""
+    labels: bool = False
+    """Folders are labels (Gmail, X-GM-EXT-1): a message may lie in several at once, in each of
+    them once, and goes out of one when its label is taken off."""
+    exact_sizes: bool = True
+    """RFC822.SIZE is the size of the message, and not an estimate that may be another the next
+    time."""
 
     @property
     def can_move_safely(self) -> bool:
-        """MOVE, or COPY + UID EXPUNGE: anything else could expunge other mail."""
-        return self.move or self.uidplus
+        """MOVE, or COPY and UID EXPUNGE or taking the label off: anything else could expunge
+        other mail."""
+        return self.move or self.uidplus or self.labels
 
 
 Uids = Iterable[int]
@@ -173,9 +187,10 @@ class Mailbox(Protocol):
         ...
 
     def expunge(self, folder: str, uid_validity: int, uids: Uids) -> None:
-        """Flag exactly `uids` `\\Deleted` and UID EXPUNGE exactly them (RFC 4315).
+        """Flag exactly `uids` `\\Deleted` and UID EXPUNGE exactly them (RFC 4315); on a server
+        with labels take the folder's label off exactly these, without any flag.
 
-        Raises `CapabilityMissing` without UIDPLUS, before any flag is set."""
+        Raises `CapabilityMissing` without UIDPLUS and labels, before anything is sent."""
         ...
 
     def create(self, folder: str) -> None:

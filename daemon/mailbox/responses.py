@@ -10,7 +10,7 @@ import contextlib
 import re
 from collections.abc import Collection, Iterator
 
-from daemon.errors import CommandRefused, FolderMissing
+from daemon.errors import CommandRefused, FolderMissing, MailboxUnreachable, Throttled
 
 # imaplib says "FETCH command error: BAD [b'[CODE] text']", imapclient "fetch failed: [CODE] text".
 _REFUSAL = re.compile(r"command error: BAD|failed: ")
@@ -21,6 +21,21 @@ _FOLDER_IS_THERE = frozenset(
     {"UNAVAILABLE", "SERVERBUG", "INUSE", "LIMIT", "CONTACTADMIN", "READ-ONLY"}
 )
 _NO_TARGET = frozenset({"TRYCREATE", "NONEXISTENT"})
+# Exchange and Gmail say in words what RFC 5530 has codes for; both word it in English always.
+_THROTTLED = re.compile(r"suggested backoff time: (\d{1,12}) milliseconds", re.IGNORECASE)
+_BANDWIDTH = re.compile(r"exceeded command or bandwidth limits", re.IGNORECASE)
+_UNFIT = re.compile(
+    r"authenticated but not connected|command received in invalid state"
+    r"|too many simultaneous connections",
+    re.IGNORECASE,
+)
+_STALE_NUMBERS = re.compile(r"specified message set is invalid", re.IGNORECASE)
+
+LONGEST_THROTTLE = 3600.0
+"""Seconds: no answer of a server makes inboxd wait longer than that."""
+
+_BANDWIDTH_SECONDS = 900.0
+"""Gmail does not say for how long: a quarter of an hour, then again."""
 
 
 def is_refusal(error_text: str) -> bool:
@@ -30,8 +45,31 @@ def is_refusal(error_text: str) -> bool:
 
 def response_code(error_text: str) -> str:
     """The response code in such an error (RFC 5530), "" without one."""
+    if _STALE_NUMBERS.search(error_text):
+        # Exchange, of messages that another session has expunged; it has no code for it.
+        return "EXPUNGEISSUED"
     match = _CODE.search(error_text)
     return match[1] if match else ""
+
+
+def trouble(error_text: str) -> MailboxUnreachable | None:
+    """The error for a text with which a server refuses to do anything at all, whatever it was
+    asked; None when the refusal is about the command."""
+    if match := _THROTTLED.search(error_text):
+        return _throttled(int(match[1]) / 1000)
+    if _BANDWIDTH.search(error_text):
+        return _throttled(_BANDWIDTH_SECONDS)
+    if _UNFIT.search(error_text):
+        return MailboxUnreachable("The server takes no commands on this connection any more.")
+    return None
+
+
+def _throttled(wanted: float) -> Throttled:
+    seconds = min(wanted, LONGEST_THROTTLE)
+    return Throttled(
+        f"The server was asked too much and wants to be left alone for {seconds:.0f} seconds.",
+        seconds=seconds,
+    )
 
 
 def refusal(command: str, code: str) -> CommandRefused:

@@ -30,7 +30,7 @@ from daemon.errors import (
 )
 from daemon.mailbox.bearer import BearerExchange, choose_mechanism
 from daemon.mailbox.bounds import BoundedClient, ReplyLimits
-from daemon.mailbox.responses import is_refusal, refusal, response_code
+from daemon.mailbox.responses import is_refusal, refusal, response_code, trouble
 from daemon.mailbox.tls import tls_failure
 
 _RETRY_LOGIN_CODES = frozenset({"UNAVAILABLE", "LIMIT", "INUSE", "SERVERBUG"})
@@ -188,12 +188,19 @@ class Transport:
             raise CommandRefused("The folder is read-only.", code="READ-ONLY") from error
         except (imaplib.IMAP4.abort, OSError) as error:
             self._die()
+            if said := trouble(str(error)):  # in a BYE
+                raise said from error
             if "=> unexpected " in str(error):  # imaplib's word for what is no response at all
                 raise ProtocolViolated(f"The answer to {name} cannot be read.") from error
             raise MailboxUnreachable(
                 f"The connection to the mail server broke during {name}."
             ) from error
         except imaplib.IMAP4.error as error:
+            if said := trouble(str(error)):
+                # Never a word about the folder or the message: a throttled SELECT is no missing
+                # folder. And Exchange hangs up after it.
+                self._die()
+                raise said from error
             # A refused login comes with nothing but the server's text.
             refused = name == "LOGIN" or is_refusal(str(error))
             if isinstance(error, ProtocolError) or not refused:

@@ -17,6 +17,7 @@ from daemon.mailbox.responses import (
     is_change,
     refused_status,
     target_errors,
+    trouble,
 )
 from daemon.mailbox.transport import Transport, decode_name, encode_name, parsed, text_of
 
@@ -153,7 +154,7 @@ class Wire(Transport):
         with self._command("STATUS"):
             names = [self._client._normalise_folder(encode_name(folder)) for folder in folders]  # noqa: SLF001
             tags = [self._imap._command("STATUS", name, wanted) for name in names]  # noqa: SLF001
-            results = [self._imap._get_tagged_response(tag) for tag in tags]  # noqa: SLF001
+            results = [self._status_result(tag) for tag in tags]
             numbers = _status_lines(self._imap.untagged_responses.pop("STATUS", []))
         return {
             folder: numbers.get(folder.upper() if folder.upper() == "INBOX" else folder, {})
@@ -161,6 +162,14 @@ class Wire(Transport):
             else refused_status(text_of(data[0]))
             for folder, (status, data) in zip(folders, results, strict=True)
         }
+
+    def _status_result(self, tag: bytes) -> tuple[str, list[Any]]:
+        """The tagged answer to one STATUS; those to the others never come when the server will
+        answer nothing any more."""
+        status, data = self._imap._get_tagged_response(tag)  # noqa: SLF001
+        if status != "OK" and trouble(text_of(data[0])):
+            self._check("STATUS", status, data)
+        return status, data
 
     def create(self, folder: str) -> None:
         """CREATE."""
@@ -241,6 +250,14 @@ class Wire(Transport):
         """UID STORE +FLAGS.SILENT (\\Deleted)."""
         with self._command("STORE"):
             self._client.add_flags(uids, [_DELETED], silent=True)
+
+    def remove_label(self, uids: Sequence[int], label: str) -> None:
+        """UID STORE -X-GM-LABELS (Gmail): a system label such as \\Inbox, or a folder's name."""
+        quoted = encode_name(label).decode("ascii").replace("\\", "\\\\").replace('"', '\\"')
+        with self._command("STORE"):
+            numbers = ",".join(map(str, uids))
+            answer = self._imap.uid("STORE", numbers, "-X-GM-LABELS", f'("{quoted}")')
+            self._check("STORE", *answer)
 
     def uid_expunge(self, uids: Sequence[int]) -> None:
         """UID EXPUNGE (RFC 4315): only these UIDs, whatever else is flagged \\Deleted."""

@@ -37,7 +37,7 @@ class FolderPatterns:
 
     def role(self, info: FolderInfo) -> Role | None:
         """The role of a folder; None for folders that are not even watched."""
-        if not info.selectable or info.special_use in UNWATCHED:
+        if not info.selectable or not info.holds_mail or info.special_use in UNWATCHED:
             return None
         if _same_name(info.name, self.inbox):
             return Role.INBOX

@@ -356,6 +356,9 @@ def _place(
             arrived_at=now,
             arrived_by=arrived_by,
         )
+        if identity.labelled and folder.role is Role.INBOX:
+            # Gmail: a filter or a person has said where it belongs, and left it in the inbox.
+            message.kept = True
         work.placements.add(placement)
         placements.append(placement)
     work.flush()
@@ -442,9 +445,13 @@ def _judge_unlinked(
     if _is_late_copy(work, account, placement):
         result.reopened += 1
         return
-    if placement.folder.role is not Role.INBOX:
-        return
     message = placement.message
+    if placement.folder.role is not Role.INBOX:
+        if placement.folder.role is Role.LABEL and _lies_in_inbox(work, message):
+            # A person said where it belongs (a label in Gmail, a copy elsewhere), but not that it
+            # should leave the inbox.
+            message.kept = True
+        return
     elsewhere = [
         p for p in work.placements.of_message(message.id, present=False) if p.id != placement.id
     ]
@@ -459,6 +466,10 @@ def _judge_unlinked(
         return
     placement.arrived_by = ArrivedBy.DELIVERY
     result.delivered += 1
+
+
+def _lies_in_inbox(work: UnitOfWork, message: Message) -> bool:
+    return any(p.folder.role is Role.INBOX for p in work.placements.of_message(message.id))
 
 
 def _is_older_than_inventory(account: Account, message: Message) -> bool:

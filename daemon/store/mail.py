@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, aliased, joinedload
 
 from daemon.store.tables import (
     Account,
@@ -314,7 +314,8 @@ class Placements:
         example yet.
 
         What inboxd itself moved there counts only once a person has confirmed it, and what
-        came in a burst of moves only after it was confirmed as a lesson.
+        came in a burst of moves only after it was confirmed as a lesson. What lies in the inbox
+        or in another label folder too does not say where it belongs (docs/adr/0048).
         """
         newest = (
             select(Placement.id)
@@ -330,7 +331,12 @@ class Placements:
         known = select(Example.id).where(Example.message_id == Placement.message_id)
         query = (
             select(Placement)
-            .where(Placement.id.in_(newest), ~known.exists(), ~_not_learned().exists())
+            .where(
+                Placement.id.in_(newest),
+                ~known.exists(),
+                ~_not_learned().exists(),
+                ~_elsewhere_too().exists(),
+            )
             .options(joinedload(Placement.message))
             .order_by(Placement.id)
         )
@@ -414,6 +420,22 @@ def _to_sort(inbox: Folder) -> tuple[ColumnElement[bool], ...]:
         Placement.gone_at.is_(None),
         Message.kept.is_(False),
         ~decided.exists(),
+    )
+
+
+def _elsewhere_too() -> Select[int]:
+    """Where a placement's message lies besides: in the inbox, or in a label folder."""
+    other = aliased(Placement)
+    return (
+        select(other.id)
+        .join(Folder, Folder.id == other.folder_id)
+        .where(
+            other.message_id == Placement.message_id,
+            other.folder_id != Placement.folder_id,
+            other.gone_at.is_(None),
+            Folder.role.in_([Role.INBOX, Role.LABEL]),
+        )
+        .correlate(Placement)
     )
 
 

@@ -56,6 +56,7 @@ class Backend:
     inventory: Callable[[], Inventory]
     prefix: str = ""
     delimiter: str = "/"
+    labels: bool = False
     opened: list[Mailbox] = field(default_factory=list)
 
     def connect(self) -> Mailbox:
@@ -128,4 +129,5 @@ def _make_backend(name: str, servers: RunningServers) -> Backend:
         inventory=lambda: read_inventory(*where, account.user, account.password),
         prefix=account.kind.prefix,
         delimiter=account.kind.delimiter,
+        labels=account.kind.labels,
     )

@@ -41,7 +41,8 @@ def test_a_folder_can_have_this_name(backend: Backend, name: str) -> None:
     mailbox.copy(folder, snapshot.uid_validity, [uid], "INBOX")
     validity = mailbox.snapshot("INBOX").uid_validity
     mailbox.copy("INBOX", validity, mailbox.snapshot("INBOX").uids, folder)
-    assert contents(backend.inventory(), folder) == [digest(mail(1))] * 2
+    copies = 1 if backend.labels else 2
+    assert contents(backend.inventory(), folder) == [digest(mail(1))] * copies
 
 
 def test_a_server_may_say_what_it_is(backend: Backend) -> None:
@@ -112,8 +113,8 @@ def test_an_impossible_folder_is_refused(backend: Backend) -> None:
 def test_the_trash_is_known_whatever_it_is_called(backend: Backend) -> None:
     """By SPECIAL-USE where announced, by its well-known name where not."""
     mailbox = backend.connect()
-    uses = {found.special_use for found in mailbox.folders()}
-    name = "Trash" if SpecialUse.TRASH in uses else backend.folder("Papierkorb")
+    told = [f.name for f in mailbox.folders() if f.special_use is SpecialUse.TRASH]
+    name = told[0] if told else backend.folder("Papierkorb")
     folders = {found.name: found.special_use for found in mailbox.folders()}
     assert folders[name] is SpecialUse.TRASH
 

@@ -159,7 +159,7 @@ def test_expunge_deletes_only_the_named_messages(moving_backend: Backend) -> Non
     backend.user.flag("INBOX", [uids[0], uids[1]], "\\Deleted")
     before = backend.inventory()["INBOX"]
     mailbox = backend.connect()
-    if not mailbox.capabilities.uidplus:
+    if not mailbox.capabilities.uidplus and not mailbox.capabilities.labels:
         with pytest.raises(CapabilityMissing):
             mailbox.expunge("INBOX", _validity(backend), [uids[1], uids[2]])
         assert backend.inventory()["INBOX"] == before

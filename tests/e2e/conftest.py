@@ -53,7 +53,9 @@ LOOP_SERVERS = [name for name in KINDS if name != "dovecot-bare"]
 """Without MOVE and UIDPLUS inboxd moves nothing (see the mailbox contract)."""
 
 
-@pytest.fixture(scope="session", params=server_parameters(LOOP_SERVERS, usual=("dovecot", "pymap")))
+@pytest.fixture(
+    scope="session", params=server_parameters(LOOP_SERVERS, usual=("dovecot", "pymap", "gmail"))
+)
 def told(
     request: pytest.FixtureRequest,
     servers: RunningServers,

@@ -93,10 +93,11 @@ class World:
         return int(found[0])
 
     def inventory(self) -> Inventory:
-        """Everything that the account holds."""
+        """Everything that the account holds, each mail where it lies: without Gmail's views."""
         password = self.server.users[self.user]
         found = read_inventory(self.server.host, self.server.port, self.user, password)
-        return {self.plain(name): messages for name, messages in found.items()}
+        views = self.kind.views
+        return {self.plain(name): mails for name, mails in found.items() if name not in views}
 
     def mail_count(self) -> Counter[StoredMessage]:
         """All messages with flags and dates, wherever they lie."""

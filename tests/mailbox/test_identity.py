@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from daemon.errors import ProtocolViolated
 from daemon.mailbox.identity import (
     FINGERPRINT_BODY_BYTES,
     FetchRow,
@@ -104,6 +105,40 @@ def test_server_ids_come_in_several_shapes(item: str, value: object, server_id: 
     found = identity_from(1, {**row(), item.encode(): value}, item)
     assert found is not None
     assert found.server_id == server_id
+
+
+@pytest.mark.parametrize("value", [None, b"abc", 0, -1, 2**64, (1,)])
+def test_a_gmail_that_tells_no_id_is_an_error(value: object) -> None:
+    """It has announced them, and nothing may be taken out of the inbox for a guess."""
+    answer = row() if value is None else {**row(), b"X-GM-MSGID": value}
+    with pytest.raises(ProtocolViolated):
+        identity_from(1, answer, "X-GM-MSGID")
+
+
+@pytest.mark.parametrize(
+    ("labels", "labelled"),
+    [
+        ((), False),
+        ((b"\\Inbox", b"\\Important"), False),
+        ((b"\\Inbox", b"Reisen"), True),
+        ((2026,), True),
+        (b"Reisen", False),
+        (None, False),
+    ],
+)
+def test_only_labels_that_people_made_count(labels: object, labelled: bool) -> None:
+    """X-GM-LABELS as the parser hands it over: atoms, strings, numbers."""
+    found = identity_from(1, {**row(), b"X-GM-LABELS": labels}, None)
+    assert found is not None
+    assert found.labelled is labelled
+
+
+def test_a_size_that_is_an_estimate_does_not_count() -> None:
+    """The fingerprint is the same for any, and another one than with the size."""
+    sizes = [identity_from(1, {**row(), b"RFC822.SIZE": n}, None, exact_size=False) for n in (5, 6)]
+    assert sizes[0] is not None
+    assert sizes[1] is not None
+    assert sizes[0].fingerprint == sizes[1].fingerprint
 
 
 def test_the_date_is_in_utc() -> None:

@@ -77,7 +77,7 @@ class Watched:
         return [message.digest for message in found[self.path(folder)]]
 
 
-@pytest.fixture(params=server_parameters(usual=("dovecot", "pymap")))
+@pytest.fixture(params=server_parameters(usual=("dovecot", "pymap", "gmail")))
 def watched(
     request: pytest.FixtureRequest, servers: RunningServers, tmp_path: Path
 ) -> Iterator[Watched]:

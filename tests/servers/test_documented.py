@@ -27,13 +27,22 @@ def _rows(first_heading: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    "name", server_parameters(["dovecot", "pymap", "cyrus", "courier"], usual=("dovecot", "pymap"))
+    "name",
+    server_parameters(
+        ["dovecot", "pymap", "gmail", "cyrus", "courier"], usual=("dovecot", "pymap", "gmail")
+    ),
 )
 def test_the_page_lists_what_a_server_announces(name: str, servers: RunningServers) -> None:
     """MOVE, UIDPLUS, IDLE, CONDSTORE and the kind of message id."""
     with contextlib.closing(servers.account(name).connect()) as mailbox:
         can = mailbox.capabilities
-    title = {"dovecot": "Dovecot", "cyrus": "Cyrus", "courier": "Courier"}.get(name, name)
+    titles = {
+        "dovecot": "Dovecot",
+        "cyrus": "Cyrus",
+        "courier": "Courier",
+        "gmail": "Gmail (scripted)",
+    }
+    title = titles.get(name, name)
     announced = (can.move, can.uidplus, can.idle, can.condstore)
     expected = ["yes" if capability else "no" for capability in announced]
     assert _rows("server")[title] == [*expected, can.server_id or "none"]

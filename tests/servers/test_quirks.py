@@ -32,7 +32,7 @@ def test_the_eleventh_identical_mail_is_refused_and_stays(
         assert mailbox.status("Ziel").messages == 10
 
 
-@pytest.mark.parametrize("name", server_parameters(usual=("dovecot", "pymap")))
+@pytest.mark.parametrize("name", server_parameters(usual=("dovecot", "pymap", "gmail")))
 def test_a_mail_that_another_client_expunged_is_never_read(
     name: str, servers: RunningServers
 ) -> None:
@@ -50,7 +50,7 @@ def test_a_mail_that_another_client_expunged_is_never_read(
     assert [identity.uid for identity in identified] == uids[2:]
 
 
-@pytest.mark.parametrize("name", server_parameters(usual=("dovecot", "pymap")))
+@pytest.mark.parametrize("name", server_parameters(usual=("dovecot", "pymap", "gmail")))
 def test_a_folder_that_is_deleted_while_it_is_open_is_an_error_of_ours(
     name: str, servers: RunningServers
 ) -> None:
@@ -69,7 +69,7 @@ def test_a_folder_that_is_deleted_while_it_is_open_is_an_error_of_ours(
         mailbox.snapshot(folder)
 
 
-@pytest.mark.parametrize("name", server_parameters(usual=("dovecot", "pymap")))
+@pytest.mark.parametrize("name", server_parameters(usual=("dovecot", "pymap", "gmail")))
 def test_the_connection_sends_small_packets_at_once(name: str, servers: RunningServers) -> None:
     """TCP_NODELAY: Cyrus and Courier would let each command wait 45 ms."""
     with contextlib.closing(servers.account(name).connect()) as mailbox:
@@ -83,7 +83,7 @@ def _contents(account: ServerAccount, folder: str) -> list[str]:
     return [message.digest for message in found[folder]]
 
 
-@pytest.mark.parametrize("name", server_parameters(usual=("dovecot", "pymap")))
+@pytest.mark.parametrize("name", server_parameters(usual=("dovecot", "pymap", "gmail")))
 def test_a_name_that_the_server_refuses_harms_nothing(name: str, servers: RunningServers) -> None:
     """Whatever is asked for, it is made under exactly that name, or refused with a NO."""
     account = servers.account(name)

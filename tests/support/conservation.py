@@ -42,9 +42,10 @@ class Books:
         )
 
     def look(self) -> dict[str, StoredFolder]:
-        """What an independent client sees."""
+        """What an independent client sees, without folders that show mail of others (Gmail)."""
         server, user = self.world.server, self.world.user
-        return read_folders(server.host, server.port, user, server.users[user])
+        found = read_folders(server.host, server.port, user, server.users[user])
+        return {name: folder for name, folder in found.items() if name not in self.world.kind.views}
 
     # What people do ------------------------------------------------------------------------
 

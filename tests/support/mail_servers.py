@@ -19,6 +19,7 @@ from daemon.mailbox.imap import ImapMailbox
 from tests.support.courier import Courier
 from tests.support.cyrus import Cyrus
 from tests.support.dovecot import Dovecot
+from tests.support.gmail_server import VIEWS, GmailServer
 from tests.support.mail_user import MailUser
 from tests.support.pymap_server import PymapServer
 
@@ -47,6 +48,10 @@ class Kind:
     usual: bool = True
     accounts: int = 300
     """How many accounts it gets; each test uses one up."""
+    labels: bool = False
+    """A folder holds a mail once, however often it is copied there."""
+    views: tuple[str, ...] = ()
+    """Folders that show mail which lies elsewhere."""
 
     def path(self, *parts: str) -> str:
         """A folder name as this server spells it."""
@@ -97,6 +102,21 @@ _KINDS = (
         lambda users: Dovecot(users=users, hidden=BARE),
     ),
     Kind("pymap", "pymap", lambda _users: PymapServer(), accounts=1),
+    Kind(
+        "gmail",
+        "Gmail, as documented",
+        # The tests flag mail as deleted and look at it, which the usual setting does not leave.
+        lambda users: GmailServer(users, auto_expunge=False),
+        labels=True,
+        views=VIEWS,
+    ),
+    Kind(
+        "gmail-no-move",
+        "Gmail, as documented, MOVE and UIDPLUS hidden",
+        lambda users: GmailServer(users, auto_expunge=False, hidden=("MOVE", "UIDPLUS")),
+        labels=True,
+        views=VIEWS,
+    ),
     Kind("cyrus", "Cyrus", lambda users: Cyrus(users=users), usual=False, accounts=120),
     Kind(
         "courier",
