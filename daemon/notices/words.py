@@ -145,9 +145,9 @@ _GERMAN: Mapping[str, str] = {
     "moved": "  sortiert: {count}",
     "stayed": "  im Posteingang gelassen: {count} (mit Vorschlag: {suggested})",
     "unreadable": "  nicht lesbar, im Posteingang gelassen: {count}",
-    "overruled": "Von Ihnen berichtigte Verschiebungen: {count}",
-    "manual": "Von Ihnen selbst abgelegte Mails: {count}",
-    "held": "Verschiebungen, die auf Ihr Wort warten (inboxd held list): {count}",
+    "overruled": "Von dir berichtigte Verschiebungen: {count}",
+    "manual": "Von dir selbst abgelegte Mails: {count}",
+    "held": "Verschiebungen, die auf dein Wort warten (inboxd held list): {count}",
     "right": "Richtig bei {precision} der letzten {moves} Verschiebungen; versprochen: {promised}",
     "states": "Ordner, die sortieren: {sorting}, Vorschläge bekommen: {suggesting}, noch lernen: "
     "{learning}, ausgesetzt sind: {suspended}",
@@ -157,7 +157,7 @@ _GERMAN: Mapping[str, str] = {
     "model": "Modell: {version}",
     "trouble": "Störung: {kind}, zuletzt am {at}",
     "none": "–",
-    "a_folder": "einer Ihrer Ordner",
+    "a_folder": "einer deiner Ordner",
     "sign_in_title": "inboxd, {account}: jemand muss sich anmelden",
     "sign_in": "Seit {at} lässt der Mailserver des Kontos {account} inboxd nicht mehr hinein; "
     "Mail bleibt dort im Posteingang. Was los ist, sagt: inboxd check\n{mend}",
@@ -174,11 +174,11 @@ _GERMAN: Mapping[str, str] = {
     "precision_title": "inboxd, {account}: {folder} bekommt nur noch Vorschläge",
     "precision": "{folder}: {wrong} der letzten {moves} Verschiebungen dorthin waren falsch; "
     "versprochen war, dass {promised} richtig sind. Dorthin wird nichts verschoben, bis genug "
-    "Vorhersagen wieder stimmen oder bis Sie es sagen: inboxd folders trust NAME",
+    "Vorhersagen wieder stimmen oder bis du es sagst: inboxd folders trust NAME",
     "precision_over_title": "inboxd, {account}: {folder} sortiert wieder",
     "precision_over": "Mail wird wieder verschoben. Ordner: {folder}",
     "test_title": "inboxd, {account}: ein Versuch",
-    "test": "So sagt inboxd Ihnen etwas. Jemand hat darum gebeten: inboxd notices test",
+    "test": "So sagt dir inboxd etwas. Jemand hat darum gebeten: inboxd notices test",
 }
 
 TEXTS: Mapping[Language, Mapping[str, str]] = {Language.EN: _ENGLISH, Language.DE: _GERMAN}

@@ -360,6 +360,22 @@ def test_where_its_mail_is_kept_teaches_nothing(
     assert status(app).accounts[0].corrections == 0
 
 
+def test_a_mail_that_looks_like_a_notice_is_sorted(make: MakeApp, server: FakeServer) -> None:
+    """A stranger's, with all the headers and a Message-ID of that domain."""
+    app = make(mail=True)
+    learn(app, ACCOUNT)
+    forged = topical("Reisen", 100).replace(
+        b"Message-ID: <reisen-100@example.org>\r\n",
+        b"Message-ID: <abc@notice.inboxd.invalid>\r\nX-Inboxd-Notice: weekly\r\n"
+        b"Auto-Submitted: auto-generated\r\n",
+    )
+    assert b"X-Inboxd-Notice" in forged
+    server.append("INBOX", forged)
+    report = run_cycle_once(app, ACCOUNT)
+    assert report.sorted is not None
+    assert report.sorted.moved == 1
+
+
 @pytest.mark.parametrize("mode", ["observe", "suggest"])
 def test_only_mode_sort_puts_mail_into_the_mailbox(
     make: MakeApp, server: FakeServer, mode: str
