@@ -12,7 +12,8 @@ from daemon.cli.output import console, print_json, table, when
 
 notices = typer.Typer(
     help="What inboxd tells you by itself: the week, an account that needs you, a folder that "
-    "broke its promise; as a mail to yourself or by webhook ([notices] in the configuration).",
+    "broke its promise; as a mail to yourself or by webhook (section notices of the "
+    "configuration).",
     epilog="Examples: inboxd notices test · inboxd notices list · inboxd notices preview weekly",
     no_args_is_help=True,
 )

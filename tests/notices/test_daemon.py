@@ -14,6 +14,7 @@ from tests.e2e.mails import next_mails
 from tests.e2e.world import World, wait_until
 from tests.faults.world import launch
 from tests.support.conservation import Books
+from tests.support.fork_server import Run
 from tests.support.webhook_receiver import Receiver
 
 pytestmark = pytest.mark.dovecot
@@ -22,11 +23,13 @@ TOPIC = "/geheimes-thema?auth=zaunkoenig"
 
 
 @contextmanager
-def daemon(world: World, **variables: str) -> Iterator[None]:
+def daemon(world: World, **variables: str) -> Iterator[Run]:
     """`inboxd run`, ended by SIGTERM; nothing of the webhook's address is in its log."""
     run = launch(world, "--log-level", "debug", "run", **variables)
     try:
-        yield
+        # Before that nobody handles SIGTERM.
+        wait_until(lambda: "service.started" in run.output(), run.output)
+        yield run
     finally:
         run.send_signal(signal.SIGTERM)
         run.wait()
@@ -49,8 +52,8 @@ def test_a_password_that_becomes_wrong_makes_one_call(world: World, receiver: Re
     """However often it is refused, also over a restart; and one more when all is well again."""
     variables = wanted(world, receiver, INBOXD_NOTICES__WEEKLY="false")
     password = world.home.password_file.read_text()
-    with daemon(world, **variables):
-        wait_until(lambda: world.home.json("health")["accounts"][0]["state"] == "ok")
+    with daemon(world, **variables) as run:
+        wait_until(lambda: "cycle.done" in run.output(), run.output)
     world.home.password_file.write_text("wrong\n")
     with daemon(world, **variables):
         wait_until(lambda: len(receiver.calls) == 1)
