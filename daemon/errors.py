@@ -25,7 +25,8 @@
     ├── ModelError             6   no model, broken model directory, encoder missing
     │   └── ModelDamaged           its files are not what was written
     ├── NotFound               7   the message, model or account that the user named
-    └── ServiceError           8   the service manager, or a service of somebody else's
+    ├── ServiceError           8   the service manager, or a service of somebody else's
+    └── NoticeNotSent          9   a notice did not reach the one who is to read it
 
 Each error carries `next_step`: one sentence that tells the user what to do.
 """
@@ -239,3 +240,10 @@ class ServiceError(InboxdError):
 
     exit_code = 8
     next_step = "Run: inboxd service status"
+
+
+class NoticeNotSent(InboxdError):
+    """What a person was to be told did not arrive. Holds nothing of the webhook's address."""
+
+    exit_code = 9
+    next_step = "Run: inboxd notices list"

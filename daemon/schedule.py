@@ -53,6 +53,10 @@ class Schedule:
             id=f"nightly:{account}",
         )
 
+    def add_notices(self, ask: Callable[[], None], seconds: float) -> None:
+        """Ask for a look at what is to be told, every `seconds`."""
+        self._scheduler.add_job(ask, IntervalTrigger(seconds=int(seconds)), id="notices")
+
     def remove(self, account: str) -> None:
         """Ask for nothing any more."""
         self._tasks.pop(account, None)

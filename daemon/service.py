@@ -26,6 +26,7 @@ from daemon.metrics import served
 from daemon.notify import Notifier, Supervisor
 from daemon.pulse import Vital
 from daemon.schedule import Schedule
+from daemon.teller import SECONDS_BETWEEN_LOOKS, Teller
 from daemon.use_cases.application import Application
 from daemon.use_cases.reload import (
     NOTHING,
@@ -58,6 +59,7 @@ class Service:
         self._schedule = Schedule()
         self._runners: dict[str, AccountRunner] = {}
         self._retiring: list[AccountRunner] = []
+        self._teller = Teller(lambda: self._app)
 
     @property
     def app(self) -> Application:
@@ -68,6 +70,8 @@ class Service:
         """Start every account; returns at once."""
         for name in self._app.settings.accounts:
             self._run(name)
+        self._teller.start()
+        self._schedule.add_notices(self._teller.look_now, SECONDS_BETWEEN_LOOKS)
         self._schedule.start()
         log.info("service.started", accounts=len(self._runners))
 
@@ -97,6 +101,7 @@ class Service:
             self._retiring.append(runner)
         for name in (*changes.added, *changes.changed):
             self._run(name)
+        self._teller.look_now()
         numbers = {kind: len(names) for kind, names in asdict(changes).items()}
         log.info("service.reloaded", **numbers)
         return self._noted(taken=True, changes=changes)
@@ -109,6 +114,7 @@ class Service:
         """Ask everybody to stop after the step they are in."""
         for runner in self._runners.values():
             runner.request_stop()
+        self._teller.request_stop()
 
     def shut_down(self) -> bool:
         """Stop, and wait for the workers `SHUTDOWN_SECONDS` at most.
@@ -121,6 +127,7 @@ class Service:
         deadline = time.monotonic() + SHUTDOWN_SECONDS
         everybody = (*self._retiring, *self._runners.values())
         late = [name for runner in everybody for name in runner.unfinished(deadline)]
+        late += self._teller.unfinished(deadline)
         log.info("service.stopped", unfinished=late)
         return not late
 

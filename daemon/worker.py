@@ -30,6 +30,7 @@ from daemon.use_cases.application import Application
 from daemon.use_cases.cycle import is_learning_due, is_paused, record_failure, run_cycle
 from daemon.use_cases.deep import is_deep_due, train_deep
 from daemon.use_cases.housekeeping import keep_house
+from daemon.use_cases.notices import send_by_mail
 from daemon.use_cases.sign_in import stay_signed_in
 
 log = structlog.get_logger(__name__)
@@ -188,6 +189,8 @@ class AccountWorker:
             if found or is_left_over:
                 self._learn_later(self._name)
             self._is_first_pass = False
+        if not report.paused:
+            send_by_mail(self._app, self._name, mailbox, stopped)
         if Task.NIGHTLY in tasks and not stopped():
             with self._app.locked(self._name, at_each_try=stopped):
                 keep_house(self._app, self._name)

@@ -1,7 +1,8 @@
 """The `inboxd` command.
 
 Exit codes: 0 all well, 1 unexpected, 2 configuration or usage, 3 no password, 4 state
-directory, 5 mail server, 6 model or encoder, 7 not found, 8 service manager, 130 interrupted.
+directory, 5 mail server, 6 model or encoder, 7 not found, 8 service manager, 9 notice not sent, 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from daemon.cli import (
     learning,
     models,
     monitoring,
+    notices,
     operations,
     replaying,
     rules,
@@ -36,7 +38,7 @@ from daemon.errors import ConfigError, InboxdError
 EPILOG = (
     "Exit codes: 0 all well · 1 unexpected · 2 configuration or usage · 3 no password · "
     "4 state directory · 5 mail server · 6 model or encoder · 7 not found · 8 service manager · "
-    "130 interrupted"
+    "9 notice not sent · 130 interrupted"
 )
 
 cli = typer.Typer(
@@ -93,6 +95,7 @@ held.register(cli)
 learning.register(cli)
 models.register(cli)
 monitoring.register(cli)
+notices.register(cli)
 operations.register(cli)
 replaying.register(cli)
 rules.register(cli)

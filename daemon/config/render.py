@@ -15,6 +15,7 @@ from daemon.config.settings import (
     LoggingSettings,
     MetricsSettings,
     ModelSettings,
+    NoticeSettings,
     Section,
     StateSettings,
     TrainingSettings,
@@ -46,6 +47,7 @@ def render_config(accounts: Mapping[str, AccountSettings], *, state_dir: Path | 
     lines += _section(("deep_tuning",), DeepTuningSettings())
     lines += _section(("logging",), LoggingSettings())
     lines += _section(("metrics",), MetricsSettings())
+    lines += _section(("notices",), NoticeSettings())
     for position, (name, account) in enumerate(accounts.items()):
         lines += _section(("accounts", name), account, explain=position == 0)
     return "\n".join(lines) + "\n"

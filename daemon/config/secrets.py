@@ -8,6 +8,7 @@ mostly does not.
 |---|---|---|---|
 | password | `inboxd.NAME.password` | `password_file` | `NAME` |
 | client secret | `inboxd.NAME.client_secret` | `client_secret_file` | `NAME:client_secret` |
+| address of the webhook | `inboxd.notices_url` | `url_file` | `notices:url` |
 | key of the tokens | `inboxd.token_key` | `key_file` | none: `NAME:tokens` are the tokens |
 """
 
@@ -31,6 +32,9 @@ SERVICE = "inboxd"
 
 TOKEN_KEY = "inboxd.token_key"  # noqa: S105 - the name of a credential
 """One key for the tokens of all accounts."""
+
+WEBHOOK_URL = "inboxd.notices_url"
+"""The systemd credential that holds the address of the webhook."""
 
 CONTAINER_SECRETS = (Path("/run/secrets"), Path("/var/run/secrets"))
 """Container runtimes mount secrets here, for one container only but readable by all in it."""
@@ -101,6 +105,22 @@ def find_client_secret(account_name: str, account: AccountSettings) -> Secret:
         next_step="Write the client secret into a file that only you can read (chmod 600) and "
         f"name it as client_secret_file in [accounts.{account_name}.oauth], or give the service "
         f"a systemd credential: LoadCredential={credential}:/path/to/file",
+    )
+
+
+def find_webhook_url(url_file: Path | None) -> Secret:
+    """The address to which notices are posted; whoever knows it may be able to read them.
+
+    Raises `SecretMissing`, naming each place and why it did not help.
+    """
+    found = _find((WEBHOOK_URL,), ("url_file", url_file), "notices:url")
+    if isinstance(found, Secret):
+        return found
+    raise SecretMissing(
+        f"No address for the webhook of the notices. Looked at:\n{_lines(found)}",
+        next_step="Write the address into a file that only you can read (chmod 600) and name it "
+        "as url_file in [notices], or give the service a systemd credential: "
+        f"LoadCredential={WEBHOOK_URL}:/path/to/file",
     )
 
 

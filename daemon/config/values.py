@@ -54,7 +54,7 @@ def _read_time(value: Any) -> time:
     if match is None:
         raise fault(
             "must be a time of day from 00:00 to 23:59, in quotes",
-            'Write hours and minutes, for example: nightly_at = "03:30"',
+            'Write hours and minutes in quotes, for example: "03:30"',
         )
     return time(int(match[1]), int(match[2]))
 

@@ -169,6 +169,10 @@ class ImapMailbox:
             return False
         return True
 
+    def append(self, folder: str, content: bytes) -> int | None:
+        """APPEND (RFC 3501, 6.3.11), without flags; the UID where the server tells it."""
+        return self._wire.append(folder, content)
+
     # Reading -------------------------------------------------------------------------------
 
     def snapshot(self, folder: str) -> FolderSnapshot:

@@ -197,6 +197,15 @@ class Mailbox(Protocol):
         """CREATE and SUBSCRIBE; an existing folder is fine."""
         ...
 
+    def append(self, folder: str, content: bytes) -> int | None:
+        """APPEND (RFC 3501, 6.3.11): put a message of our own there, unseen and dated now.
+
+        `content` has CRLF at its line ends. Returns the UID where the server tells it
+        (APPENDUID, RFC 4315), else None. Raises `FolderMissing`, and `CommandRefused` with the
+        code OVERQUOTA (RFC 9208) or another when the server does not take it; nothing is
+        there then."""
+        ...
+
     def wait(self, folder: str, seconds: float, stopped: Callable[[], bool]) -> bool:
         """IDLE (RFC 2177) on `folder` until something changes (True), `seconds` pass or
         `stopped()` turns true (False). Looks at `stopped` at least once a second.

@@ -15,6 +15,7 @@ from daemon.errors import CommandRefused, FolderMissing, MailboxUnreachable, Thr
 # imaplib says "FETCH command error: BAD [b'[CODE] text']", imapclient "fetch failed: [CODE] text".
 _REFUSAL = re.compile(r"command error: BAD|failed: ")
 _CODE = re.compile(r"\[([A-Z][A-Z0-9-]*)(?=[\] ])")
+_APPENDED = re.compile(rb"\[APPENDUID \d{1,10} (\d{1,10})\]", re.IGNORECASE)
 _CHANGE = re.compile(rb"\* (?:\d+ (?:EXISTS|EXPUNGE|FETCH)|VANISHED)\b", re.IGNORECASE)
 # Refusals that say nothing about the folder; READ-ONLY is ours, see `Wire`.
 _FOLDER_IS_THERE = frozenset(
@@ -127,6 +128,12 @@ def copied_uids(answer: bytes, asked: Collection[int]) -> dict[int, int]:
         return {source: target for source, target in pairs if source in asked}
     except ValueError:
         return {}
+
+
+def appended_uid(answer: object) -> int | None:
+    """The UID in `[APPENDUID 38505 3955] APPEND completed` (RFC 4315, 3), None without one."""
+    match = _APPENDED.search(answer) if isinstance(answer, bytes) else None
+    return int(match[1]) if match is not None else None
 
 
 def _expanded(uid_set: str, limit: int) -> list[int]:

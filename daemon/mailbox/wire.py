@@ -12,6 +12,7 @@ from daemon.errors import CommandRefused, FolderMissing, MailboxUnreachable, Pro
 from daemon.mailbox.bounds import ReplyLimits
 from daemon.mailbox.identity import FetchRow
 from daemon.mailbox.responses import (
+    appended_uid,
     copied_uids,
     folder_errors,
     is_change,
@@ -180,6 +181,15 @@ class Wire(Transport):
         """SUBSCRIBE."""
         with self._command("SUBSCRIBE"):
             self._client.subscribe_folder(encode_name(folder))
+
+    def append(self, folder: str, content: bytes) -> int | None:
+        """APPEND; the UID of APPENDUID (RFC 4315, 3), None when there is none.
+
+        Raises `FolderMissing` when the folder does not exist.
+        """
+        with target_errors(), self._command("APPEND"):
+            answer = self._client.append(encode_name(folder), content)
+            return appended_uid(answer)
 
     # Messages ------------------------------------------------------------------------------
 

@@ -65,7 +65,8 @@ def apply_link(
     now: datetime,
 ) -> Noticed | None:
     """Write down one move; None when it was no person's move (a renumbered folder, or our own
-    command that the server carried out late). What it teaches, `bursts.learn_or_hold` learns."""
+    command that the server carried out late), and when it says nothing (where somebody keeps
+    inboxd's own notices). What it teaches, `bursts.learn_or_hold` learns."""
     source.departure_explained = True
     may_be_sent_again = _may_be_sent_again(source, target, by)
     _unite(work, source, target)
@@ -81,6 +82,8 @@ def apply_link(
         _complete_late(late, target, now)
         return None
     target.arrived_by = ArrivedBy.USER
+    if message.is_notice:
+        return None
     kind = kind_of(source.folder.role, target.folder.role)
     if may_be_sent_again and kind.teaches:
         kind = CorrectionKind.AMBIGUOUS
@@ -121,7 +124,7 @@ def apply_ambiguity(
         target.arrived_by = ArrivedBy.INBOXD if own else ArrivedBy.USER
         if target.folder.role is Role.INBOX:
             target.message.kept = True
-        if stayed:
+        if stayed or target.message.is_notice:
             continue
         work.corrections.add(
             Correction(

@@ -340,11 +340,14 @@ def _place(
     by_id = work.messages.by_server_ids(
         account, [i.server_id for i in identities if i.server_id is not None]
     )
+    hashes = {hash_message_id(each.message_id) for each in identities if each.message_id}
+    notices = work.notices.ours(account, hashes)
     placements = []
     for identity in identities:
         message = by_id.get(identity.server_id) if identity.server_id is not None else None
         if message is None:
             message = _new_message(account, identity, now)
+            message.is_notice = message.message_id_hash in notices
             work.messages.add(message)
             if identity.server_id is not None:
                 by_id[identity.server_id] = message
@@ -451,6 +454,9 @@ def _judge_unlinked(
             # A person said where it belongs (a label in Gmail, a copy elsewhere), but not that it
             # should leave the inbox.
             message.kept = True
+        return
+    if message.is_notice:
+        placement.arrived_by = ArrivedBy.INBOXD
         return
     elsewhere = [
         p for p in work.placements.of_message(message.id, present=False) if p.id != placement.id

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, update
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 
 from daemon.store.mail import chunks
 from daemon.store.tables import (
@@ -34,6 +34,16 @@ _STRIPPED: dict[str, Any] = {
     "rule": None,
     "model_version": None,
 }
+
+
+Period = tuple[datetime, datetime]
+"""From the first moment on, and before the second."""
+
+
+def _within(
+    moment: InstrumentedAttribute[datetime], period: Period | None
+) -> tuple[ColumnElement[bool], ...]:
+    return () if period is None else (moment >= period[0], moment < period[1])
 
 
 class Decisions:
@@ -138,11 +148,13 @@ class Decisions:
         )
         return dict(self._session.execute(query).all())
 
-    def counts_by_folder(self, account: Account) -> dict[tuple[int | None, Action], int]:
+    def counts_by_folder(
+        self, account: Account, period: Period | None = None
+    ) -> dict[tuple[int | None, Action], int]:
         """Number of decisions per folder id (None: no folder, or it is gone) and outcome."""
         query = (
             select(Decision.folder_id, Decision.action, func.count())
-            .where(Decision.account_id == account.id)
+            .where(Decision.account_id == account.id, *_within(Decision.decided_at, period))
             .group_by(Decision.folder_id, Decision.action)
         )
         return {(folder, action): count for folder, action, count in self._session.execute(query)}
@@ -400,7 +412,7 @@ class Corrections:
             found.extend(self._session.scalars(query))
         return found
 
-    def counts(self, account: Account) -> list[CorrectionCount]:
+    def counts(self, account: Account, period: Period | None = None) -> list[CorrectionCount]:
         """Number of moves by people, by what they mean and where from and to."""
         columns = (
             Correction.kind,
@@ -410,7 +422,7 @@ class Corrections:
         )
         query = (
             select(*columns, func.count())
-            .where(Correction.account_id == account.id)
+            .where(Correction.account_id == account.id, *_within(Correction.noticed_at, period))
             .group_by(*columns)
         )
         return [CorrectionCount(*row) for row in self._session.execute(query)]

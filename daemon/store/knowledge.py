@@ -28,7 +28,11 @@ class Examples:
         source: str,
         now: datetime,
     ) -> None:
-        """This message belongs there; a newer word outranks an older one."""
+        """This message belongs there; a newer word outranks an older one. What inboxd has
+        written itself teaches nothing, whoever says so."""
+        message = self._session.get(Message, message_id)
+        if message is not None and message.is_notice:
+            return
         example = self._session.scalar(select(Example).where(Example.message_id == message_id))
         if example is None:
             example = Example(account_id=account.id, message_id=message_id)

@@ -324,6 +324,7 @@ class Placements:
                 Placement.folder_id == folder.id,
                 Placement.gone_at.is_(None),
                 Placement.arrived_by != ArrivedBy.INBOXD,
+                Message.is_notice.is_(False),
             )
             .order_by(Message.internal_date.desc(), Placement.uid.desc())
             .limit(limit)
@@ -419,6 +420,7 @@ def _to_sort(inbox: Folder) -> tuple[ColumnElement[bool], ...]:
         Placement.folder_id == inbox.id,
         Placement.gone_at.is_(None),
         Message.kept.is_(False),
+        Message.is_notice.is_(False),
         ~decided.exists(),
     )
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     String,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.ext.orderinglist import ordering_list
@@ -145,6 +146,31 @@ class ModelState(enum.StrEnum):
     REJECTED = "rejected"
 
 
+class NoticeKind(enum.StrEnum):
+    """What a notice is about."""
+
+    WEEKLY = "weekly"  # the summary of a week
+    SIGN_IN = "sign_in"  # an account into which nobody lets inboxd
+    OVERDUE = "overdue"  # an account without a good pass for long
+    PRECISION = "precision"  # a folder that broke its promise
+    TEST = "test"  # a person wanted to see one
+
+
+class Channel(enum.StrEnum):
+    """How a notice reaches a person."""
+
+    MAIL = "mail"  # a mail in the account's own inbox
+    WEBHOOK = "webhook"  # a call over HTTP
+
+
+class NoticeState(enum.StrEnum):
+    """The life of one notice."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    DROPPED = "dropped"  # no news any more, given up, or never meant to be sent
+
+
 def _enum(kind: type[enum.StrEnum]) -> Enum:
     """Stored as its value in a plain VARCHAR: a new member needs no migration."""
     return Enum(
@@ -169,6 +195,9 @@ class Base(DeclarativeBase):
         Hold: _enum(Hold),
         HoldReason: _enum(HoldReason),
         ModelState: _enum(ModelState),
+        NoticeKind: _enum(NoticeKind),
+        Channel: _enum(Channel),
+        NoticeState: _enum(NoticeState),
     }
 
 
@@ -209,7 +238,10 @@ class Folder(Base):
 
 
 class Message(Base):
-    """One message, wherever it lies. `kept` means: a person decided that it stays put."""
+    """One message, wherever it lies. `kept` means: a person decided that it stays put.
+
+    `is_notice`: inboxd has written it itself. It is never judged, moved or learned from.
+    """
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -228,6 +260,7 @@ class Message(Base):
     sent_at: Mapped[datetime | None] = mapped_column(default=None)
     first_seen_at: Mapped[datetime]
     kept: Mapped[bool] = mapped_column(default=False)
+    is_notice: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     reference_rows: Mapped[list[MessageReference]] = relationship(
         order_by="MessageReference.position",
@@ -492,3 +525,36 @@ class Contact(Base):
         ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
     )
     hash: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
+class Notice(Base):
+    """Something that a person is told over one channel; see `daemon/use_cases/notices.py`.
+
+    `occasion` names what happened, the same for ever, so that it is told once. `token` is what
+    the receiver knows it by, also when it comes twice. `ended_at`: what was told is over (None
+    for what has no end). `error` is the kind of the last failure, without its text.
+    """
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        UniqueConstraint("account_id", "occasion", "channel"),
+        Index("ix_notices_account_id_message_id_hash", "account_id", "message_id_hash"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    kind: Mapped[NoticeKind]
+    occasion: Mapped[str] = mapped_column(String(120))
+    channel: Mapped[Channel]
+    token: Mapped[str] = mapped_column(String(32))
+    message_id_hash: Mapped[str] = mapped_column(String(32))
+    title: Mapped[str]
+    text: Mapped[str]
+    urgent: Mapped[bool] = mapped_column(default=False)
+    state: Mapped[NoticeState] = mapped_column(default=NoticeState.PENDING)
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None] = mapped_column(default=None)
+    ended_at: Mapped[datetime | None] = mapped_column(default=None)
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime]
+    error: Mapped[str | None] = mapped_column(String(40), default=None)

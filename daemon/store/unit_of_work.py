@@ -24,6 +24,7 @@ from daemon.store.history import Corrections, Decisions, Moves
 from daemon.store.knowledge import Examples, FeatureCache, Models
 from daemon.store.mail import Accounts, Folders, Messages, Placements
 from daemon.store.migrate import schema_of, upgrade
+from daemon.store.notices import Notices
 from daemon.store.private import prepare_directory
 from daemon.store.tables import Base
 from daemon.store.trust import Contacts, Promises
@@ -54,6 +55,7 @@ class UnitOfWork:
         self.models = Models(self._session)
         self.promises = Promises(self._session)
         self.contacts = Contacts(self._session)
+        self.notices = Notices(self._session)
 
     def commit(self) -> None:
         """Make everything since the last commit durable; the block may go on after it."""

@@ -18,10 +18,11 @@ from pathlib import Path
 from daemon.config.load import Config, user_config_path
 from daemon.config.secrets import (
     TOKEN_KEY,
+    WEBHOOK_URL,
     client_secret_credential,
     password_credential,
 )
-from daemon.config.settings import Deep, Device, SignIn
+from daemon.config.settings import Deep, Device, SignIn, Webhook
 from daemon.errors import ConfigError, ConfigFault, ServiceError
 from daemon.service_manager import files, launchd, systemd
 from daemon.service_manager.control import Launchd, Manager, Running, Systemd
@@ -209,8 +210,18 @@ class _Secret:
 
 
 def _secrets(config: Config) -> list[_Secret]:
-    """What the accounts sign in with."""
+    """What the accounts sign in with, and where notices are posted."""
     found: list[_Secret] = []
+    notices = config.settings.notices
+    if notices.webhook is not Webhook.OFF:
+        found.append(
+            _Secret(
+                "notices.url_file",
+                WEBHOOK_URL,
+                notices.url_file,
+                "Write the address into /etc/inboxd/webhook-url (chmod 600), and name it there.",
+            )
+        )
     for name, account in config.settings.accounts.items():
         key = f"accounts.{name}"
         if account.sign_in is SignIn.PASSWORD:

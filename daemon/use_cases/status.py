@@ -13,6 +13,7 @@ from daemon.store import UnitOfWork
 from daemon.store.tables import Account, Action, Folder, Promise, Role
 from daemon.use_cases.application import Application
 from daemon.use_cases.costs import cost_warnings
+from daemon.use_cases.notice_channels import notice_warning
 from daemon.use_cases.rules import rule_warnings
 
 
@@ -118,6 +119,8 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
 def _warnings(app: Application, name: str, folders: Sequence[Folder]) -> Iterator[str]:
     """What in the configuration does not suit the folders that there are."""
     yield from cost_warnings(app, name, [f.name for f in folders if f.role is Role.LABEL])
+    if (about_notices := notice_warning(app, name)) is not None:
+        yield about_notices
     if folders:  # else nobody has looked at the server yet
         yield from rule_warnings(app, name, [f.name for f in folders])
 

@@ -14,7 +14,7 @@ COMMANDS = (
     "init", "check", "learn", "run", "demo", "status", "history", "why", "undo", "train",
     "classify", "pause", "resume", "models", "examples", "folders", "held", "replay", "rules",
     "tune", "login", "logout", "health", "doctor", "backup", "restore", "forget",
-    "service",
+    "service", "notices",
 )  # fmt: skip
 
 HEAVY = ("torch", "transformers", "sqlalchemy", "imapclient", "numpy", "keyring", "apscheduler",
@@ -69,6 +69,10 @@ def test_help_names_every_command_and_every_exit_code(bare_home: Home) -> None:
         "held discard",
         "folders list",
         "folders trust",
+        "notices list",
+        "notices preview",
+        "notices test",
+        "notices send",
         "rules list",
         "rules test",
     ],

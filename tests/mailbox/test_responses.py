@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.mailbox.responses import copied_uids, is_change, is_refusal, response_code
+from daemon.mailbox.responses import (
+    appended_uid,
+    copied_uids,
+    is_change,
+    is_refusal,
+    response_code,
+)
 
 
 @pytest.mark.parametrize(
@@ -75,3 +81,19 @@ def test_refusals_are_told_from_broken_protocol(text: str, refusal: bool, code: 
 def test_changes_are_told_from_chatter(line: bytes, change: bool) -> None:
     """Only what concerns messages ends the waiting."""
     assert is_change(line) is change
+
+
+@pytest.mark.parametrize(
+    ("answer", "uid"),
+    [
+        (b"[APPENDUID 38505 3955] APPEND completed", 3955),
+        (b"[appenduid 1 7] Done.", 7),
+        (b"APPEND completed", None),
+        (b"[APPENDUID 38505 3955:3957] Several", None),
+        (b"[APPENDUID 38505 99999999999] Too much", None),
+        (None, None),
+    ],
+)
+def test_appenduid_tells_one_uid_or_none(answer: object, uid: int | None) -> None:
+    """RFC 4315; a server that tells nothing sensible has told nothing."""
+    assert appended_uid(answer) == uid

@@ -125,9 +125,9 @@ def test_a_removed_account_is_left_alone(app: Application, world: World) -> None
         assert outcome.changes == Changes(removed=("second",), unchanged=("first",))
         eventually(lambda: not any(t.is_alive() for t in leaving.threads), "its threads' end")
         jobs = [job.id for job in service._schedule._scheduler.get_jobs()]
-        assert sorted(jobs) == ["nightly:first", "poll:first"]
+        assert sorted(jobs) == ["nightly:first", "notices", "poll:first"]
         service._schedule.learn_soon("second")  # a lesson of its last pass
-        assert len(service._schedule._scheduler.get_jobs()) == 2
+        assert len(service._schedule._scheduler.get_jobs()) == 3
 
 
 def test_a_changed_account_begins_anew_by_its_new_settings(app: Application, world: World) -> None:

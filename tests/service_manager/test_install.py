@@ -251,6 +251,9 @@ def test_a_system_service_is_planned_with_every_credential(
         ("inboxd.private.client_secret", secret),
         ("inboxd.token_key", key),
     )
+    notices = {"webhook": "ntfy", "url_file": secret}
+    with_webhook = plan_service(config_in(passable, notices=notices), Scope.SYSTEM, machine)
+    assert ("inboxd.notices_url", secret) in with_webhook.credentials
 
 
 def test_a_password_file_that_is_missing_is_told_before_systemd_fails(

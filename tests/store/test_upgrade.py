@@ -66,6 +66,12 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO contacts (account_id, hash) VALUES (1, 'h')",
     ),
     "0006": ("UPDATE accounts SET restored_at = :then",),
+    "0007": (
+        "INSERT INTO notices (account_id, kind, occasion, channel, token, message_id_hash, title, "
+        "text, urgent, state, created_at, sent_at, attempts, next_attempt_at) VALUES (1, "
+        "'weekly', 'weekly:2025-01-06', 'mail', 't', 'n', 'A week', 'Quiet', 0, 'sent', :then, "
+        ":then, 1, :then)",
+    ),
 }
 """What each schema could hold that the one before it could not."""
 

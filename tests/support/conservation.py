@@ -6,7 +6,8 @@
     books.close()                         # asserts every promise
 
 What people do in between is entered (`deliver`, `placed`, `copied`, `deleted`, `flagged`), since
-only inboxd's own doing has to balance.
+only inboxd's own doing has to balance. It adds nothing but the notices that it was asked for
+(`told`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from email import message_from_bytes
 
+from daemon.sorting.threads import hash_message_id
 from tests.e2e.world import World
 from tests.support.inventory import StoredFolder, StoredMessage, digest, read_folders
 
@@ -30,6 +33,8 @@ class Books:
     """Digest to the folder in which a person put the message."""
     by_people: int = 0
     """How many arrivals in folders people caused, deliveries included."""
+    notices: int = 0
+    """How many mails of its own inboxd has put there (`told`)."""
     moves: tuple[int, int] = (0, 0)
     """Finished and attempted moves before."""
 
@@ -92,6 +97,15 @@ class Books:
             if found == ([flagged] if flags else []):
                 count = self.expected.pop(message)
                 self.expected.update(dict.fromkeys(found, count))
+
+    def told(self, content: bytes) -> None:
+        """inboxd has put a notice of its own there, and knows it for one."""
+        name = message_from_bytes(content)["Message-ID"].strip("<>")
+        known = self.world.rows("SELECT message_id_hash FROM notices WHERE channel = 'mail'")
+        assert (hash_message_id(name),) in known, f"nobody has planned the notice {name}"
+        [message] = [m for m in _messages(self.look()) if m.digest == digest(content)]
+        self.expected[message] += 1
+        self.notices += 1
 
     def _of(self, content: bytes) -> list[StoredMessage]:
         wanted = digest(content)
@@ -167,7 +181,7 @@ class Books:
         ):
             return  # a folder was made anew, and counts anew
         arrivals = sum(after[name].uid_next - old.uid_next for name, old in self.before.items())
-        own = arrivals - self.by_people
+        own = arrivals - self.by_people - self.notices
         [(moved, attempts)] = self.world.rows(
             "SELECT coalesce(sum(state = 'moved'), 0), count(*) FROM moves"
         )

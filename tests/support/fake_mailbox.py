@@ -442,6 +442,13 @@ class FakeMailbox:
             if folder.upper() != "INBOX" and not self._server.exists(folder):
                 self._server.create(folder)
 
+    def append(self, folder: str, content: bytes) -> int | None:
+        """Put a message there, dated now."""
+        again = FakeMailbox(self._server)
+        with self._call("append", lambda: again.append(folder, content)):
+            uid = self._server.append(folder, content)
+            return uid if self.capabilities.uidplus else None
+
     def wait(self, folder: str, seconds: float, stopped: Callable[[], bool]) -> bool:
         """Wait for a change since the last `status` or `snapshot`."""
         if not self.capabilities.idle:
