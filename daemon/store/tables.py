@@ -13,11 +13,13 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     DateTime,
     Dialect,
     Enum,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -53,6 +55,25 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """Give the stored UTC time its time zone back."""
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class PlainText(TypeDecorator[str]):
+    """Text of any length. PostgreSQL knows no NUL in it, which a server could send in an answer
+    that is kept as an account's last error; it gets the replacement character."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Only PostgreSQL's own gap is filled; SQLite keeps what it is given."""
+        if value is None or dialect.name != "postgresql":
+            return value
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+INTEGER = BigInteger().with_variant(Integer(), "sqlite")
+"""64 bits everywhere: UIDs and UIDVALIDITY fill 32 bits without a sign (RFC 3501, 2.3.1.1), MODSEQ
+63 (RFC 7162). SQLite's INTEGER has as many as a number needs."""
 
 
 class Role(enum.StrEnum):
@@ -157,6 +178,8 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's documented hook
+        int: INTEGER,
+        str: PlainText,
         datetime: UtcDateTime,
         dict[str, Any]: JSON,
         list[tuple[str, float]]: JSON,
@@ -492,3 +515,13 @@ class Contact(Base):
         ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
     )
     hash: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
+class Installation(Base):
+    """Which state directory a database on a server belongs to; see `daemon/store/pairing.py`.
+    At most one row, and none in SQLite's file, which lies in that directory."""
+
+    __tablename__ = "installation"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token: Mapped[str] = mapped_column(String(32))
