@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.ext.orderinglist import ordering_list
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeEngine
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -69,6 +70,11 @@ class PlainText(TypeDecorator[str]):
         if value is None or dialect.name != "postgresql":
             return value
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def short_text(length: int) -> TypeEngine[str]:
+    """Text of about this length. SQLite has never held anybody to it, so PostgreSQL must not."""
+    return String(length).with_variant(String(), "postgresql")
 
 
 INTEGER = BigInteger().with_variant(Integer(), "sqlite")
@@ -244,8 +250,8 @@ class Message(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     server_id: Mapped[str | None]
-    fingerprint: Mapped[str] = mapped_column(String(64))
-    message_id_hash: Mapped[str] = mapped_column(String(32))
+    fingerprint: Mapped[str] = mapped_column(short_text(64))
+    message_id_hash: Mapped[str] = mapped_column(short_text(32))
     internal_date: Mapped[datetime]
     size: Mapped[int]
     sent_at: Mapped[datetime | None] = mapped_column(default=None)
@@ -272,7 +278,7 @@ class MessageReference(Base):
         ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
     )
     position: Mapped[int] = mapped_column(primary_key=True)
-    hash: Mapped[str] = mapped_column(String(32))
+    hash: Mapped[str] = mapped_column(short_text(32))
 
     def __init__(self, hash: str) -> None:  # noqa: A002 - the column's name
         super().__init__(hash=hash)
@@ -376,7 +382,7 @@ class Correction(Base):
     kind: Mapped[CorrectionKind]
     from_folder_id: Mapped[int] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
     to_folder_id: Mapped[int] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
-    linked_by: Mapped[str] = mapped_column(String(16))
+    linked_by: Mapped[str] = mapped_column(short_text(16))
     noticed_at: Mapped[datetime]
     overrules: Mapped[bool] = mapped_column(default=False)
     hold: Mapped[Hold | None] = mapped_column(default=None)
@@ -398,7 +404,7 @@ class Example(Base):
     )
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
     folder_id: Mapped[int | None] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
-    source: Mapped[str] = mapped_column(String(16))
+    source: Mapped[str] = mapped_column(short_text(16))
     labelled_at: Mapped[datetime]
     excluded_at: Mapped[datetime | None] = mapped_column(default=None)
 
@@ -429,7 +435,7 @@ class Failure(Base):
     account_id: Mapped[int] = mapped_column(
         ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
     )
-    kind: Mapped[str] = mapped_column(String(40), primary_key=True)
+    kind: Mapped[str] = mapped_column(short_text(40), primary_key=True)
     count: Mapped[int]
     last_at: Mapped[datetime]
 
@@ -442,7 +448,7 @@ class FeatureRow(Base):
     message_id: Mapped[int] = mapped_column(
         ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
     )
-    fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(short_text(64), primary_key=True)
     data: Mapped[bytes] = mapped_column(LargeBinary)
 
 
@@ -457,11 +463,11 @@ class ModelRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
-    version: Mapped[str] = mapped_column(String(64))
+    version: Mapped[str] = mapped_column(short_text(64))
     state: Mapped[ModelState]
     reason: Mapped[str]
     examples: Mapped[int]
-    data_hash: Mapped[str] = mapped_column(String(32))
+    data_hash: Mapped[str] = mapped_column(short_text(32))
     report: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
@@ -487,7 +493,7 @@ class Promise(Base):
     moves: Mapped[int] = mapped_column(default=0)
     wrong: Mapped[int] = mapped_column(default=0)
     promised: Mapped[float] = mapped_column(default=0.0)
-    reviewed_with: Mapped[str | None] = mapped_column(String(64), default=None)
+    reviewed_with: Mapped[str | None] = mapped_column(short_text(64), default=None)
 
     folder: Mapped[Folder] = relationship()
 
@@ -514,7 +520,7 @@ class Contact(Base):
     account_id: Mapped[int] = mapped_column(
         ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
     )
-    hash: Mapped[str] = mapped_column(String(32), primary_key=True)
+    hash: Mapped[str] = mapped_column(short_text(32), primary_key=True)
 
 
 class Installation(Base):
@@ -524,4 +530,4 @@ class Installation(Base):
     __tablename__ = "installation"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    token: Mapped[str] = mapped_column(String(32))
+    token: Mapped[str] = mapped_column(short_text(32))

@@ -10,11 +10,19 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+WORD = 16
+"""Length of the columns that hold a word of a list."""
+
+FREE = ("linked_by", "source")
+"""Columns of that length that hold other text."""
+
 
 def upgrade() -> None:
     """One more table, which stays empty in SQLite; there, nothing else is to be done.
 
-    PostgreSQL's INTEGER ends at 2^31, UIDs at 2^32. Text is compared byte by byte as in SQLite,
+    PostgreSQL's INTEGER ends at 2^31, UIDs at 2^32. SQLite takes no notice of the lengths of texts,
+    and some are longer (fingerprints of features); only words of our own lists keep theirs. Text is
+    compared byte by byte as in SQLite,
     whatever the locale of the server: the order of folders must not depend on it.
     """
     connection = op.get_bind()
@@ -36,7 +44,8 @@ def upgrade() -> None:
                 if str(column["default"]).startswith("nextval("):
                     op.execute(f"ALTER SEQUENCE {table}_{column['name']}_seq AS bigint")
             elif isinstance(column["type"], sa.String):
-                length = column["type"].length
+                is_word = column["type"].length == WORD and column["name"] not in FREE
+                length = WORD if is_word else None
                 op.alter_column(table, column["name"], type_=sa.String(length, collation="C"))
 
 

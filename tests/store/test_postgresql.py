@@ -28,6 +28,9 @@ from tests.support.postgres import PASSWORD, ROLE, Postgres, running_postgres, w
 from tests.support.stores import Stores
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+FINGERPRINT = f"{'0' * 64}+text-1+features-1"
+"""As long as they are."""
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -239,10 +242,12 @@ def test_a_connection_that_the_administrator_ends_is_replaced(
     """Between two uses nobody notices."""
     remember(store, "private")
     database = server_of(stores, tmp_path / "state").address.database
+    # Waits for up to 30 s until each of them is gone.
     ended = postgres.execute(
-        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"  # noqa: S608
+        "SELECT pg_terminate_backend(pid, 30000) "  # noqa: S608 - our own name
+        f"FROM pg_stat_activity WHERE datname = '{database}'"
     )
-    assert ended
+    assert ended == [[True]]
     assert names(store) == ["private"]
 
 
@@ -355,8 +360,8 @@ def fill(store: Store) -> None:
                 arrived_by=ArrivedBy.DELIVERY,
             )
         )
-        work.features.put("e5", {message.id: b"\0\xff"})
-        work.features.put("e5", {message.id: b"\0\xfe"})
+        work.features.put(FINGERPRINT, {message.id: b"\0\xff"})
+        work.features.put(FINGERPRINT, {message.id: b"\0\xfe"})
         work.commit()
 
 
@@ -372,7 +377,7 @@ def check(store: Store) -> None:
         assert (message.size, message.kept) == (2**33, True)
         assert message.internal_date == datetime(1, 1, 1, tzinfo=UTC)
         assert work.messages.references_of(message) == ["b", "a"]
-        assert work.features.get("e5", [message.id]) == {message.id: b"\0\xfe"}
+        assert work.features.get(FINGERPRINT, [message.id]) == {message.id: b"\0\xfe"}
 
 
 def test_the_largest_numbers_of_imap_fit(store: Store) -> None:
@@ -517,10 +522,10 @@ def test_a_failed_load_leaves_what_was_there(stores: Stores, tmp_path: Path) -> 
     with closing(sqlite3.connect(tmp_path / "copy" / DATABASE_NAME)) as raw, raw:
         raw.execute("INSERT INTO accounts (id, name, created_at) VALUES (1, 'a', '2025-01-01')")
         raw.execute(
-            "INSERT INTO models VALUES (1, 1, :long, 'promoted', '', 1, '', '{}', '2025-01-01')",
-            {"long": "x" * 65},
+            "INSERT INTO folders (id, account_id, name, role, watch_from_uid) "
+            "VALUES (1, 7, 'Reisen', 'label', 1)"
         )
-    with pytest.raises(DBAPIError, match="22001"):
+    with pytest.raises(DBAPIError, match="23503"):
         load(
             server_of(stores, tmp_path / "state"),
             tmp_path / "copy" / DATABASE_NAME,
