@@ -9,6 +9,7 @@ import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def on_postgres(
         "INBOXD_STATE__DATABASE": mortal.network_url(mortal.new_database()),
         "INBOXD_STATE__DATABASE_PASSWORD_FILE": str(password),
     }
-    world.home = QuickHome(tmp_path, tmp_path / "cache", variables, forks)
+    assert isinstance(world.home, QuickHome)
+    world.home = replace(world.home, variables=variables)
     world.file_archive()
     yield world
     world.close()
@@ -137,7 +139,7 @@ def check_the_way_to_sqlite(world: World, target: str, tmp_path: Path) -> None:
     on_server = dict(world.home.variables)
     figures = accounts_status(world)
     variables = {key: value for key, value in on_server.items() if "DATABASE" not in key}
-    world.home = QuickHome(world.home.root, world.home.cache_dir, variables, world.home.forks)
+    world.home = replace(world.home, variables=variables)
 
     refused = world.home.run("status")
     assert refused.returncode == 4
@@ -157,7 +159,7 @@ def check_the_way_back(world: World, on_server: dict[str, str], tmp_path: Path) 
     assert isinstance(world.home, QuickHome)
     world.home.ok("backup", str(tmp_path / "later.tar"))
     figures: dict[str, Any] = accounts_status(world)
-    world.home = QuickHome(world.home.root, world.home.cache_dir, on_server, world.home.forks)
+    world.home = replace(world.home, variables=on_server)
     assert world.home.run("status").returncode == 4
     done = world.home.json("restore", str(tmp_path / "later.tar"), "--replace", "--was-stopped")
     assert accounts_status(world) == figures
