@@ -33,7 +33,7 @@ VENV_READY := $(VENV)/.ready
 PROGRAM := $(VENV)/.program-$(TORCH)
 DEVELOPMENT := $(VENV)/.development-$(TORCH)
 
-.PHONY: help install demo test test-servers fuzz reliability dovecot servers check lint types imports security licences audit format bench wheel docs man pins clean distclean moved
+.PHONY: help install demo test test-servers fuzz reliability dovecot postgres servers check lint types imports security licences audit format bench wheel docs man pins clean distclean moved
 
 help: ## explain the targets
 	@echo 'Targets of inboxd:'
@@ -47,7 +47,7 @@ install: $(PROGRAM) ## make .venv with the program alone: .venv/bin/inboxd
 demo: $(PROGRAM) ## install, then show the whole loop on a sample mailbox
 	@$(BIN)/inboxd demo $(ARGS)
 
-test: $(DEVELOPMENT) dovecot check ## install what the tests need, check the code, run all tests
+test: $(DEVELOPMENT) dovecot postgres check ## install what the tests need, check the code, run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 	$(BIN)/python tools/check_wheel.py
 
@@ -62,6 +62,9 @@ reliability: $(DEVELOPMENT) dovecot ## faults, kills, random walks (30 minutes) 
 
 dovecot: $(DEVELOPMENT)
 	@$(BIN)/python tools/ensure_dovecot.py
+
+postgres: $(DEVELOPMENT)
+	@$(BIN)/python tools/ensure_postgres.py
 
 servers: $(DEVELOPMENT)
 	@$(BIN)/python tools/ensure_servers.py

@@ -11,14 +11,15 @@ from functools import partial
 from pathlib import Path
 
 from daemon.config.load import Config
-from daemon.config.secrets import Secret, find_password
-from daemon.config.settings import AccountSettings, ModelSettings, SignIn
+from daemon.config.secrets import Secret, find_database_password, find_password
+from daemon.config.settings import AccountSettings, ModelSettings, SignIn, StateSettings
+from daemon.database_address import read_address
 from daemon.learning.engine import Engine, EngineSettings
 from daemon.mailbox.connection import Bearer, ConnectionSettings
 from daemon.mailbox.imap import ImapMailbox
 from daemon.mailbox.port import Mailbox
 from daemon.sign_in.keeper import open_keeper
-from daemon.store import Store
+from daemon.store import Server, Store
 from daemon.use_cases.application import Application
 
 
@@ -30,19 +31,31 @@ def utc_now() -> datetime:
 def build(config: Config, *, on_wait: Callable[[], None] = lambda: None) -> Application:
     """The wired program. Opens (and migrates) the database; connects to nothing.
 
-    Raises `StateError` and its kinds.
+    Raises `StateError` and its kinds, `SecretMissing` and `ExtraMissing`.
     """
     settings = config.settings
     state_dir = settings.state.dir
     return Application(
         settings=settings,
         config_path=config.path,
-        store=Store.open(state_dir),
+        store=Store.open(state_dir, database_server(settings.state)),
         engine=build_engine(settings.model, state_dir),
         clock=utc_now,
         connect=partial(connect, state_dir=state_dir),
         on_wait=on_wait,
     )
+
+
+def database_server(state: StateSettings) -> Server | None:
+    """The server that holds the database, None for the file in the state directory."""
+    if state.database is None:
+        return None
+
+    def password() -> str | None:
+        found = find_database_password(state)
+        return found.reveal() if found is not None else None
+
+    return Server(read_address(state.database), password)
 
 
 def rebuild(app: Application, config: Config) -> Application:

@@ -8,6 +8,7 @@
     │   ├── AlreadyRunning
     │   ├── DatabaseTooNew
     │   ├── DatabaseBroken
+    │   ├── DatabaseUnreachable    the server that holds the database: worth a retry
     │   └── ArchiveBroken          a backup that is not what was written
     ├── MailboxError           5   the server or the way to it
     │   ├── MailboxUnreachable     network, time-out, BYE: worth a retry
@@ -107,9 +108,16 @@ class DatabaseTooNew(StateError):
 
 
 class DatabaseBroken(StateError):
-    """SQLite cannot read the database."""
+    """The database is damaged; only a backup helps."""
 
     next_step = "Restore a backup of the state directory; your mail is not affected."
+
+
+class DatabaseUnreachable(StateError):
+    """The database server does not answer, or has no room for us; what was not committed is as if
+    it had never been."""
+
+    next_step = "See that the database server runs; inboxd tries again by itself."
 
 
 class ArchiveBroken(StateError):

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Postgres
 
 # Two test processes share two cores (`make test`): threads of torch that wait for each other
 # would take longer than one alone. Set before anything imports torch; the programs that the
@@ -43,3 +48,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if others:
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in others]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for all tests of this process; they are skipped where there is none."""
+    from tests.support import postgres as support  # noqa: PLC0415 - after OMP is set
+
+    reason = support.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    with support.running_postgres() as server:
+        yield server

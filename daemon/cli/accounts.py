@@ -169,11 +169,12 @@ def check(account: AccountOption = None, as_json: JsonOption = False) -> None:
 
     with application() as app:
         results = run_check(app, account)
-        path = app.config_path
+        path, database = app.config_path, app.store.place
     if as_json:
-        print_json({"config": path, "accounts": results})
+        print_json({"config": path, "database": database, "accounts": results})
     else:
         console.print(f"Configuration: {path or 'environment only'}", markup=False)
+        console.print(f"Database: {database}", markup=False)
         for result in results:
             _print_check(result)
     failed = [result.exit_code for result in results if not result.ok]

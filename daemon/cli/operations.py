@@ -109,22 +109,25 @@ def restore(
 
     if (archive is None) == (not resume):
         raise typer.BadParameter("Name the backup's file, or else --resume.")
+    from daemon.bootstrap import database_server, utc_now  # noqa: PLC0415
+
     settings = load(quiet=True).settings
+    server = database_server(settings.state)
     if archive is None:
-        replaced = use_case.resume(settings.state.dir)
+        replaced = use_case.resume(settings.state.dir, server)
         if as_json:
             print_json({"resumed": True, "replaced": replaced})
         else:
             console.print("The restore is finished.")
             _print_replaced(replaced)
         return
-    from daemon.bootstrap import utc_now  # noqa: PLC0415
 
     with progress_bar(quiet=as_json) as progress:
         result = use_case.restore(
             settings.state.dir,
             archive,
             utc_now(),
+            server=server,
             configured=settings.accounts,
             chosen=_chosen(account),
             replace=replace,

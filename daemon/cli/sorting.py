@@ -60,12 +60,14 @@ def status(account: AccountOption = None, as_json: JsonOption = False) -> None:
                 "running": state.process is not None,
                 "process": state.process,
                 "state_dir": state.state_dir,
+                "database": state.database,
                 "accounts": {each.name: each for each in chosen},
             }
         )
         return
     running = f"running (process {state.process})" if state.process else "not running"
     console.print(f"inboxd is {running}; state in {state.state_dir}", markup=False)
+    console.print(f"Database: {state.database}", markup=False)
     table(
         "Accounts",
         ("account", "state", "mode", "#sorted", "#left", "#corrections", "#examples"),

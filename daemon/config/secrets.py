@@ -9,6 +9,7 @@ mostly does not.
 | password | `inboxd.NAME.password` | `password_file` | `NAME` |
 | client secret | `inboxd.NAME.client_secret` | `client_secret_file` | `NAME:client_secret` |
 | address of the webhook | `inboxd.notices_url` | `url_file` | `notices:url` |
+| of the database | `inboxd.database_password` | `database_password_file` | `database:password` |
 | key of the tokens | `inboxd.token_key` | `key_file` | none: `NAME:tokens` are the tokens |
 """
 
@@ -24,7 +25,7 @@ from pathlib import Path
 import keyring
 from keyring.errors import KeyringError, NoKeyringError
 
-from daemon.config.settings import AccountSettings
+from daemon.config.settings import AccountSettings, StateSettings
 from daemon.errors import SecretMissing
 
 SERVICE = "inboxd"
@@ -35,6 +36,9 @@ TOKEN_KEY = "inboxd.token_key"  # noqa: S105 - the name of a credential
 
 WEBHOOK_URL = "inboxd.notices_url"
 """The systemd credential that holds the address of the webhook."""
+DATABASE_PASSWORD = "inboxd.database_password"  # noqa: S105 - the name of a credential
+DATABASE_ENTRY = "database:password"
+"""Its entry in the keyring; no account's name has a colon."""
 
 CONTAINER_SECRETS = (Path("/run/secrets"), Path("/var/run/secrets"))
 """Container runtimes mount secrets here, for one container only but readable by all in it."""
@@ -160,6 +164,31 @@ def find_token_key(account_name: str, account: AccountSettings) -> Secret | None
             f"The key of the tokens of the account {account_name} cannot be used: "
             f"{path}: {reason}.",
             next_step=token_places(account_name),
+        ) from reason
+
+
+def find_database_password(state: StateSettings) -> Secret | None:
+    """The password of the database server; None where none is set up, as peer authentication and
+    certificates need none.
+
+    Raises `SecretMissing` when a place for it is set up and cannot be used.
+    """
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(directory) / DATABASE_PASSWORD if directory else None
+    if path is None or not path.exists():
+        path = state.database_password_file
+    if path is None:
+        with contextlib.suppress(_NotHere):
+            return _read_keyring(DATABASE_ENTRY)
+        return None
+    try:
+        return _read_file(path)
+    except _NotHere as reason:
+        raise SecretMissing(
+            f"The password of the database cannot be used: {path}: {reason}.",
+            next_step="Write it into a file that only you can read (chmod 600) and name it as "
+            "database_password_file in [state], or give the service a systemd credential: "
+            f"LoadCredential={DATABASE_PASSWORD}:/path/to/file",
         ) from reason
 
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from classifier.costs import HIGHEST, LOWEST, read_confusion
+from daemon.database_address import AddressFaulty, read_address
 
 
 def fault(problem: str, mend: str) -> PydanticCustomError:
@@ -85,6 +86,14 @@ def _check_url(url: str) -> str:
     if parts.query or parts.fragment or parts.username is not None:
         raise fault("must be without user, ? and #", "Leave out what stands before @ or after ?.")
     return url.rstrip("/")
+
+
+def _check_database(url: str) -> str:
+    try:
+        read_address(url)
+    except AddressFaulty as found:
+        raise fault(found.problem, found.mend) from None
+    return url
 
 
 def read_listen(text: str) -> tuple[str, int]:
@@ -198,6 +207,7 @@ Description = Annotated[str, AfterValidator(_check_description)]
 Confusion = Annotated[str, AfterValidator(_check_confusion)]
 Cost = Annotated[float, Field(strict=True, ge=LOWEST, le=HIGHEST)]
 Url = Annotated[Text, AfterValidator(_check_url)]
+DatabaseUrl = Annotated[Text, AfterValidator(_check_database)]
 RulePattern = Annotated[str, Field(strict=True), AfterValidator(_check_rule_pattern)]
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 AccountName = Annotated[str, AfterValidator(_check_account_name)]

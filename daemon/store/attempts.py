@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from daemon.store.mail import chunks
@@ -39,4 +38,4 @@ class ReadingAttempts:
             if count
         ]
         if rows:
-            self._session.execute(insert(ReadingAttempt).values(rows))
+            self._session.execute(insert(ReadingAttempt), rows)

@@ -406,8 +406,13 @@ class Corrections:
         """Lessons about these messages that are held or were discarded."""
         found: list[Correction] = []
         for some in chunks(message_ids):
-            query = select(Correction).where(
-                Correction.message_id.in_(some), Correction.hold.in_([Hold.HELD, Hold.DISCARDED])
+            query = (
+                select(Correction)
+                .where(
+                    Correction.message_id.in_(some),
+                    Correction.hold.in_([Hold.HELD, Hold.DISCARDED]),
+                )
+                .order_by(Correction.id)
             )
             found.extend(self._session.scalars(query))
         return found

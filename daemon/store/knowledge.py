@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session, joinedload
 
+from daemon.store.inserting import insert_or_replace
 from daemon.store.mail import CHUNK, chunks
 from daemon.store.tables import Account, Example, FeatureRow, Folder, Message, ModelRow, Role
 
@@ -171,20 +171,17 @@ class FeatureCache:
 
     def put(self, fingerprint: str, rows: Mapping[int, bytes]) -> None:
         """Store features by message row id."""
-        if not rows:
-            return
-        statement = insert(FeatureRow).values(
-            [
-                {"message_id": message_id, "fingerprint": fingerprint, "data": data}
-                for message_id, data in rows.items()
-            ]
-        )
-        self._session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["message_id", "fingerprint"],
-                set_={"data": statement.excluded.data},
+        for some in chunks(rows.items()):
+            insert_or_replace(
+                self._session,
+                FeatureRow,
+                [
+                    {"message_id": message_id, "fingerprint": fingerprint, "data": data}
+                    for message_id, data in some
+                ],
+                key=("message_id", "fingerprint"),
+                replaced="data",
             )
-        )
 
     def get(self, fingerprint: str, message_ids: Iterable[int]) -> dict[int, bytes]:
         """Cached features of those of the messages that have them."""

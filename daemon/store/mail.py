@@ -127,11 +127,13 @@ class Messages:
     def by_fingerprints(
         self, account: Account, fingerprints: Iterable[str]
     ) -> dict[str, list[Message]]:
-        """All messages with each of these fingerprints."""
+        """All messages with each of these fingerprints, the oldest row first."""
         found: dict[str, list[Message]] = {}
         for some in chunks(fingerprints):
-            query = select(Message).where(
-                Message.account_id == account.id, Message.fingerprint.in_(some)
+            query = (
+                select(Message)
+                .where(Message.account_id == account.id, Message.fingerprint.in_(some))
+                .order_by(Message.id)
             )
             for message in self._session.scalars(query):
                 found.setdefault(message.fingerprint, []).append(message)
@@ -207,6 +209,7 @@ class Placements:
                 select(Placement)
                 .where(Placement.id.in_(some))
                 .options(joinedload(Placement.message), joinedload(Placement.folder))
+                .order_by(Placement.id)
             )
             found.extend(self._session.scalars(query))
         return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -12,6 +14,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from daemon.errors import DatabaseBroken, DatabaseTooNew, StateError
+from daemon.store.postgresql import is_of_server
+from daemon.store.trouble import errors_of_the_store
 
 
 def migrations_directory() -> Path:
@@ -40,7 +44,7 @@ def upgrade(engine: Engine, to: str = "head") -> None:
     config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
     head = script.get_current_head()
-    try:
+    with _errors_of_opening():
         with engine.execution_options(writing=False).connect() as connection:
             # Mostly nothing is to be done, and then nobody who writes must be waited for.
             if _revision(connection) == head:
@@ -57,10 +61,19 @@ def upgrade(engine: Engine, to: str = "head") -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, to)
             connection.commit()
-    except OperationalError as error:
-        raise StateError(
-            f"The database cannot be opened: {error.orig}.",
-            next_step="Check that [state] dir exists, is writable and has free space.",
-        ) from error
-    except DatabaseError as error:
-        raise DatabaseBroken(f"The database cannot be read: {error.orig}.") from error
+
+
+@contextmanager
+def _errors_of_opening() -> Iterator[None]:
+    with errors_of_the_store():
+        try:
+            yield
+        except (OperationalError, DatabaseError) as error:
+            if is_of_server(error):
+                raise
+            if isinstance(error, OperationalError):
+                raise StateError(
+                    f"The database cannot be opened: {error.orig}.",
+                    next_step="Check that [state] dir exists, is writable and has free space.",
+                ) from error
+            raise DatabaseBroken(f"The database cannot be read: {error.orig}.") from error

@@ -20,14 +20,16 @@ _OTHERS = 0o077
 _EVERYBODY = 0o007
 
 
-def prepare_directory(directory: Path, database: Path) -> None:
-    """Make the state directory and an empty database in it, or see to what is there.
+def prepare_directory(directory: Path, database: Path | None) -> None:
+    """Make the state directory and an empty database in it, or see to what is there. `database`
+    None: it is on a server.
 
     Raises `StateError` for what others could read or replace, OSError for what cannot be used.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
     _check_owner(directory)
-    _create(database)
+    if database is not None:
+        _create(database)
     for path, status in _everything_below(directory):
         wanted = DIRECTORY_MODE if stat.S_ISDIR(status.st_mode) else FILE_MODE
         if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) & _OTHERS:

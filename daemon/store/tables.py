@@ -13,11 +13,13 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     DateTime,
     Dialect,
     Enum,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -28,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.ext.orderinglist import ordering_list
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeEngine
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -54,6 +57,30 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         """Give the stored UTC time its time zone back."""
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class PlainText(TypeDecorator[str]):
+    """Text of any length. PostgreSQL knows no NUL in it, which a server could send in an answer
+    that is kept as an account's last error; it gets the replacement character."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Only PostgreSQL's own gap is filled; SQLite keeps what it is given."""
+        if value is None or dialect.name != "postgresql":
+            return value
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def short_text(length: int) -> TypeEngine[str]:
+    """Text of about this length. SQLite has never held anybody to it, so PostgreSQL must not."""
+    return String(length).with_variant(String(), "postgresql")
+
+
+INTEGER = BigInteger().with_variant(Integer(), "sqlite")
+"""64 bits everywhere: UIDs and UIDVALIDITY fill 32 bits without a sign (RFC 3501, 2.3.1.1), MODSEQ
+63 (RFC 7162). SQLite's INTEGER has as many as a number needs."""
 
 
 class Role(enum.StrEnum):
@@ -183,6 +210,8 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's documented hook
+        int: INTEGER,
+        str: PlainText,
         datetime: UtcDateTime,
         dict[str, Any]: JSON,
         list[tuple[str, float]]: JSON,
@@ -253,8 +282,8 @@ class Message(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     server_id: Mapped[str | None]
-    fingerprint: Mapped[str] = mapped_column(String(64))
-    message_id_hash: Mapped[str] = mapped_column(String(32))
+    fingerprint: Mapped[str] = mapped_column(short_text(64))
+    message_id_hash: Mapped[str] = mapped_column(short_text(32))
     internal_date: Mapped[datetime]
     size: Mapped[int]
     sent_at: Mapped[datetime | None] = mapped_column(default=None)
@@ -282,7 +311,7 @@ class MessageReference(Base):
         ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
     )
     position: Mapped[int] = mapped_column(primary_key=True)
-    hash: Mapped[str] = mapped_column(String(32))
+    hash: Mapped[str] = mapped_column(short_text(32))
 
     def __init__(self, hash: str) -> None:  # noqa: A002 - the column's name
         super().__init__(hash=hash)
@@ -386,7 +415,7 @@ class Correction(Base):
     kind: Mapped[CorrectionKind]
     from_folder_id: Mapped[int] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
     to_folder_id: Mapped[int] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
-    linked_by: Mapped[str] = mapped_column(String(16))
+    linked_by: Mapped[str] = mapped_column(short_text(16))
     noticed_at: Mapped[datetime]
     overrules: Mapped[bool] = mapped_column(default=False)
     hold: Mapped[Hold | None] = mapped_column(default=None)
@@ -408,7 +437,7 @@ class Example(Base):
     )
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
     folder_id: Mapped[int | None] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
-    source: Mapped[str] = mapped_column(String(16))
+    source: Mapped[str] = mapped_column(short_text(16))
     labelled_at: Mapped[datetime]
     excluded_at: Mapped[datetime | None] = mapped_column(default=None)
 
@@ -439,7 +468,7 @@ class Failure(Base):
     account_id: Mapped[int] = mapped_column(
         ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
     )
-    kind: Mapped[str] = mapped_column(String(40), primary_key=True)
+    kind: Mapped[str] = mapped_column(short_text(40), primary_key=True)
     count: Mapped[int]
     last_at: Mapped[datetime]
 
@@ -452,7 +481,7 @@ class FeatureRow(Base):
     message_id: Mapped[int] = mapped_column(
         ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True
     )
-    fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(short_text(64), primary_key=True)
     data: Mapped[bytes] = mapped_column(LargeBinary)
 
 
@@ -467,11 +496,11 @@ class ModelRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
-    version: Mapped[str] = mapped_column(String(64))
+    version: Mapped[str] = mapped_column(short_text(64))
     state: Mapped[ModelState]
     reason: Mapped[str]
     examples: Mapped[int]
-    data_hash: Mapped[str] = mapped_column(String(32))
+    data_hash: Mapped[str] = mapped_column(short_text(32))
     report: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
@@ -497,7 +526,7 @@ class Promise(Base):
     moves: Mapped[int] = mapped_column(default=0)
     wrong: Mapped[int] = mapped_column(default=0)
     promised: Mapped[float] = mapped_column(default=0.0)
-    reviewed_with: Mapped[str | None] = mapped_column(String(64), default=None)
+    reviewed_with: Mapped[str | None] = mapped_column(short_text(64), default=None)
 
     folder: Mapped[Folder] = relationship()
 
@@ -524,7 +553,7 @@ class Contact(Base):
     account_id: Mapped[int] = mapped_column(
         ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True
     )
-    hash: Mapped[str] = mapped_column(String(32), primary_key=True)
+    hash: Mapped[str] = mapped_column(short_text(32), primary_key=True)
 
 
 class Notice(Base):
@@ -544,10 +573,10 @@ class Notice(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     kind: Mapped[NoticeKind]
-    occasion: Mapped[str] = mapped_column(String(120))
+    occasion: Mapped[str] = mapped_column(short_text(120))
     channel: Mapped[Channel]
-    token: Mapped[str] = mapped_column(String(32))
-    message_id_hash: Mapped[str] = mapped_column(String(32))
+    token: Mapped[str] = mapped_column(short_text(32))
+    message_id_hash: Mapped[str] = mapped_column(short_text(32))
     title: Mapped[str]
     text: Mapped[str]
     urgent: Mapped[bool] = mapped_column(default=False)
@@ -557,4 +586,14 @@ class Notice(Base):
     ended_at: Mapped[datetime | None] = mapped_column(default=None)
     attempts: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime]
-    error: Mapped[str | None] = mapped_column(String(40), default=None)
+    error: Mapped[str | None] = mapped_column(short_text(40), default=None)
+
+
+class Installation(Base):
+    """Which state directory a database on a server belongs to; see `daemon/store/pairing.py`.
+    At most one row, and none in SQLite's file, which lies in that directory."""
+
+    __tablename__ = "installation"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token: Mapped[str] = mapped_column(short_text(32))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, exists, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session, joinedload
 
+from daemon.store.inserting import insert_new
 from daemon.store.mail import chunks
 from daemon.store.tables import (
     Account,
@@ -146,10 +146,8 @@ class Contacts:
     def add(self, account: Account, hashes: Collection[str]) -> None:
         """Remember these; those that are known already do no harm."""
         for some in chunks(hashes):
-            statement = insert(Contact).values(
-                [{"account_id": account.id, "hash": each} for each in some]
-            )
-            self._session.execute(statement.on_conflict_do_nothing())
+            rows = [{"account_id": account.id, "hash": each} for each in some]
+            insert_new(self._session, Contact, rows)
 
     def hashes(self, account: Account) -> frozenset[str]:
         """All of them."""

@@ -13,23 +13,22 @@ from types import TracebackType
 from typing import Self
 
 from sqlalchemy import Engine, func, select
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from daemon.errors import DatabaseBroken, StateError
+from daemon.errors import StateError
 from daemon.store.attempts import ReadingAttempts
-from daemon.store.engine import open_engine
 from daemon.store.failures import Failures
 from daemon.store.history import Corrections, Decisions, Moves
 from daemon.store.knowledge import Examples, FeatureCache, Models
 from daemon.store.mail import Accounts, Folders, Messages, Placements
 from daemon.store.migrate import schema_of, upgrade
 from daemon.store.notices import Notices
-from daemon.store.private import prepare_directory
+from daemon.store.places import DATABASE_NAME, OnServer, Place, SqliteFile
+from daemon.store.postgresql import Server
 from daemon.store.tables import Base
+from daemon.store.trouble import errors_of_the_store
 from daemon.store.trust import Contacts, Promises
 
-DATABASE_NAME = "inboxd.sqlite3"
 UNFINISHED_RESTORE = Path(".restore") / "plan.json"
 """While this file lies in a state directory, an interrupted `inboxd restore` has to be finished
 before anything may work there; see `daemon/use_cases/restore.py`."""
@@ -88,110 +87,99 @@ class UnitOfWork:
 
 
 class Store:
-    """The database of one state directory."""
+    """What one state directory remembers: in a file of SQLite there, or in a database on a
+    server that belongs to it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, place: Place) -> None:
         self._engine = engine
+        self._place = place
 
     @classmethod
-    def open(cls, directory: Path) -> Store:
-        """Open (and create or migrate) the database in `directory`.
+    def open(cls, directory: Path, server: Server | None = None) -> Store:
+        """Open (and create or migrate) the database in `directory`, or that on `server`.
 
-        Raises `StateError` and its kinds.
+        Raises `StateError` and its kinds, `SecretMissing` and `ExtraMissing`.
         """
-        path = directory / DATABASE_NAME
         if (directory / UNFINISHED_RESTORE).exists():
             raise StateError(
                 f"A restore into {directory} was interrupted; the state is half old, half new.",
                 next_step="Run: inboxd restore --resume",
             )
+        place = SqliteFile(directory / DATABASE_NAME) if server is None else OnServer(server)
         try:
-            prepare_directory(directory, path)
+            place.prepare(directory)
         except OSError as error:
             raise StateError(
                 f"The state directory {directory} cannot be used: {error.strerror}.",
                 next_step="Set [state] dir to a directory that this user may write.",
             ) from error
-        engine = open_engine(path)
-        upgrade(engine)
-        return cls(engine)
+        engine = place.engine()
+        try:
+            upgrade(engine)
+            with errors_of_the_store():
+                place.check(engine, directory)
+        except OSError as error:
+            engine.dispose()
+            raise StateError(
+                f"The state directory {directory} cannot be written: {error.strerror}.",
+                next_step="Check its permissions and free space.",
+            ) from error
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, place)
+
+    @property
+    def place(self) -> str:
+        """Which database this is, in words, without a password."""
+        return str(self._place)
+
+    @property
+    def kind(self) -> str:
+        """The database's make: "SQLite" or "PostgreSQL"."""
+        return self._place.kind
+
+    def version(self) -> str:
+        """Of the database's software."""
+        with errors_of_the_store(), self._engine.execution_options(writing=False).connect() as it:
+            return self._place.version(it)
+
+    def size(self) -> int:
+        """Bytes that the database takes."""
+        with errors_of_the_store(), self._engine.execution_options(writing=False).connect() as it:
+            return self._place.size(it)
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
         """A transaction that may change things; the write lock is taken at its first query."""
-        with _errors_of_the_store(), UnitOfWork(self._engine, writing=True) as work:
+        with errors_of_the_store(), UnitOfWork(self._engine, writing=True) as work:
             yield work
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
         """A consistent snapshot."""
-        with _errors_of_the_store(), UnitOfWork(self._engine, writing=False) as work:
+        with errors_of_the_store(), UnitOfWork(self._engine, writing=False) as work:
             yield work
 
     def schema(self) -> str | None:
         """The migration that the database stands at."""
-        with _errors_of_the_store():
+        with errors_of_the_store():
             return schema_of(self._engine)
 
     def copy_to(self, path: Path) -> None:
-        """A consistent copy while others write (SQLite's online backup)."""
-        import sqlite3  # noqa: PLC0415 - the one place that needs the raw driver
-
-        target = sqlite3.connect(path)
-        try:
-            with self._engine.connect() as connection:
-                source = connection.connection.driver_connection
-                if source is None:
-                    raise StateError("The database connection is closed.")
-                source.backup(target)
-        finally:
-            target.close()
+        """A consistent copy while others write, as a file of SQLite."""
+        with errors_of_the_store():
+            self._place.copy(self._engine, path)
 
     def compact(self) -> bool:
-        """Write the database anew without what was deleted, and empty the -wal.
+        """Write the database anew without what was deleted, and empty SQLite's -wal.
 
         Returns whether the -wal could be emptied: a reader that stays for longer than the time
         to wait keeps it.
         """
-        with _errors_of_the_store(), self._engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            if raw is None:
-                raise StateError("The database connection is closed.")
-            # Past SQLAlchemy, which would begin a transaction: neither can run within one.
-            with _errors_of_the_driver():
-                raw.execute("VACUUM")
-                busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not busy
+        with errors_of_the_store():
+            return self._place.compact(self._engine)
 
     def close(self) -> None:
         """Release all connections."""
         self._engine.dispose()
-
-
-@contextmanager
-def _errors_of_the_driver() -> Iterator[None]:
-    import sqlite3  # noqa: PLC0415 - as in `copy_to`
-
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise StateError(
-            f"The database refused an operation: {error}.",
-            next_step="Check free space and permissions of the state directory; should inboxd "
-            "be running, stop it.",
-        ) from error
-
-
-@contextmanager
-def _errors_of_the_store() -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError:
-        raise  # a bug of the program; nobody must restore a backup because of it
-    except OperationalError as error:
-        raise StateError(
-            f"The database refused an operation: {error.orig}.",
-            next_step="Check free space and permissions of the state directory.",
-        ) from error
-    except DatabaseError as error:
-        raise DatabaseBroken(f"The database is damaged: {error.orig}.") from error

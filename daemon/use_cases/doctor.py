@@ -22,7 +22,6 @@ from typing import Any
 from daemon.config.settings import AccountSettings
 from daemon.errors import ConfigError, InboxdError, ModelError, StateError
 from daemon.mailbox.port import Mailbox
-from daemon.store import DATABASE_NAME
 from daemon.store.tables import ModelRow
 from daemon.use_cases.application import Application
 from daemon.use_cases.check import list_folders
@@ -138,12 +137,12 @@ def _state(app: Application) -> Facts:
     directory = app.state_dir
     with app.store.read() as work:
         rows = work.row_counts()
-    database = sum(_size(directory / f"{DATABASE_NAME}{ending}") for ending in ("", "-wal", "-shm"))
     files = [path for path in (directory / "models").rglob("*") if path.is_file()]
     return {
         "permissions": f"{directory.stat().st_mode & 0o777:04o}",
+        "database": f"{app.store.kind} {app.store.version()}",
         "schema": app.store.schema(),
-        "database MB": _megabytes(database),
+        "database MB": _megabytes(app.store.size()),
         "models MB": _megabytes(sum(map(_size, files))),
         **{f"rows of {table}": count for table, count in sorted(rows.items())},
     }

@@ -25,7 +25,16 @@ from daemon.archive import Progress, read_archive
 from daemon.errors import ArchiveBroken, NotFound, StateError
 from daemon.learning.gather import ignore
 from daemon.locks import sole_access
-from daemon.store import DATABASE_NAME, UNFINISHED_RESTORE, Store
+from daemon.store import (
+    DATABASE_NAME,
+    PAIRING_NAME,
+    UNFINISHED_RESTORE,
+    Server,
+    Store,
+    holds_rows,
+    load,
+    save,
+)
 from daemon.use_cases.backup import MODELS, AccountInBackup, contained
 
 log = structlog.get_logger(__name__)
@@ -34,12 +43,17 @@ STATE_NAMES = (
     DATABASE_NAME,
     f"{DATABASE_NAME}-wal",
     f"{DATABASE_NAME}-shm",
+    PAIRING_NAME,
     MODELS,
     "deep",
     "tuning",
     "tensorboard",
 )
 """What belongs together: none of it makes sense with another database."""
+
+
+SERVER_COPY = "server.sqlite3"
+"""In the directory of the former state: what the database on the server held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +80,15 @@ def restore(
     archive: Path,
     now: datetime,
     *,
+    server: Server | None = None,
     configured: Collection[str] = (),
     chosen: Chosen | None = None,
     replace: bool = False,
     was_stopped: bool = False,
     progress: Progress = ignore,
 ) -> Restored:
-    """Make a backup the state of `state_dir`, whole or (`chosen`) one account of it alone.
+    """Make a backup the state of `state_dir`, whole or (`chosen`) one account of it alone; with
+    `server` its database is filled, else a file of SQLite.
 
     `was_stopped`: inboxd has not run since the backup, so whatever moved since was moved by
     people, and what is new in the inbox is new mail. Without it nothing is learned from what
@@ -84,9 +100,11 @@ def restore(
     with sole_access(state_dir):
         _refuse_unfinished(state_dir)
         present = [name for name in STATE_NAMES if (state_dir / name).exists()]
-        if present and not replace:
+        on_server = server is not None and holds_rows(server)
+        if (present or on_server) and not replace:
             raise StateError(
-                f"There is a state in {state_dir} already ({', '.join(present)}).",
+                f"There is a state in {state_dir} already "
+                f"({', '.join([*present, *(['the database'] if on_server else [])])}).",
                 next_step="Add --replace: it is moved aside, not deleted.",
             )
         stage = state_dir / UNFINISHED_RESTORE.parent
@@ -96,9 +114,9 @@ def restore(
         except BaseException:
             shutil.rmtree(stage, ignore_errors=True)
             raise
-        aside = _free_name(state_dir, now) if present else None
-        _plan(state_dir, aside, present)
-        _switch(state_dir)
+        aside = _free_name(state_dir, now) if present or on_server else None
+        _plan(state_dir, aside, present, on_server=on_server, to_server=server is not None)
+        _switch(state_dir, server)
     log.info("restore.done", accounts=len(accounts), replaced=aside is not None)
     return Restored(
         created_at=datetime.fromisoformat(manifest["created"]),
@@ -108,10 +126,11 @@ def restore(
     )
 
 
-def resume(state_dir: Path) -> Path | None:
+def resume(state_dir: Path, server: Server | None = None) -> Path | None:
     """Finish a restore that was killed; returns where the former state lies, if there was one.
 
-    Raises `NotFound` when there is none to finish, `AlreadyRunning`.
+    Raises `NotFound` when there is none to finish, `AlreadyRunning`, and `StateError` when the
+    configuration names another kind of database than it did then.
     """
     if not (state_dir / UNFINISHED_RESTORE).exists():
         raise NotFound(
@@ -119,8 +138,14 @@ def resume(state_dir: Path) -> Path | None:
             next_step="Run: inboxd restore FILE",
         )
     with sole_access(state_dir):
-        aside = _read_plan(state_dir)["aside"]
-        _switch(state_dir)
+        plan = _read_plan(state_dir)
+        aside = plan["aside"]
+        if plan.get("to_server", False) is not (server is not None):
+            raise StateError(
+                "The restore was begun with another [state] database.",
+                next_step="Write it as it was, then run: inboxd restore --resume",
+            )
+        _switch(state_dir, server)
     return state_dir / aside if aside is not None else None
 
 
@@ -201,14 +226,22 @@ def _free_name(state_dir: Path, now: datetime) -> str:
     return next(name for name in names() if not (state_dir / name).exists())
 
 
-def _plan(state_dir: Path, aside: str | None, old: list[str]) -> None:
+def _plan(
+    state_dir: Path, aside: str | None, old: list[str], *, on_server: bool, to_server: bool
+) -> None:
     """The point of no return: everything unpacked is on disk before the plan is."""
     stage = state_dir / UNFINISHED_RESTORE.parent
     new = sorted(path.name for path in stage.iterdir())
     for directory in (*(path for path in stage.rglob("*") if path.is_dir()), stage):
         flush_to_disk(directory)
-    plan = json.dumps({"aside": aside, "old": old, "new": new})
-    replace_private(state_dir / UNFINISHED_RESTORE, plan.encode())
+    plan = {
+        "aside": aside,
+        "old": old,
+        "new": new,
+        "on_server": on_server,
+        "to_server": to_server,
+    }
+    replace_private(state_dir / UNFINISHED_RESTORE, json.dumps(plan).encode())
 
 
 def _read_plan(state_dir: Path) -> dict[str, Any]:
@@ -216,18 +249,25 @@ def _read_plan(state_dir: Path) -> dict[str, Any]:
     return plan
 
 
-def _switch(state_dir: Path) -> None:
+def _switch(state_dir: Path, server: Server | None) -> None:
     """Move the old aside and the new in; begun anew, it goes on where it was."""
     plan = _read_plan(state_dir)
     stage = state_dir / UNFINISHED_RESTORE.parent
     if plan["aside"] is not None:
         aside = state_dir / plan["aside"]
         make_private_directory(aside)
+        if server is not None and plan["on_server"] and not (aside / SERVER_COPY).exists():
+            save(server, aside / f"{SERVER_COPY}.part")
+            (aside / f"{SERVER_COPY}.part").rename(aside / SERVER_COPY)
         for name in plan["old"]:
             # Once it lies there, what has its name here is the new one.
             if not (aside / name).exists() and (state_dir / name).exists():
                 (state_dir / name).rename(aside / name)
         flush_to_disk(aside)
+    if server is not None and (stage / DATABASE_NAME).exists():
+        load(server, stage / DATABASE_NAME, state_dir)
+        # Killed before this line, it is loaded once more, which comes to the same.
+        (stage / DATABASE_NAME).unlink()
     for name in plan["new"]:
         if (stage / name).exists():
             (stage / name).rename(state_dir / name)

@@ -73,18 +73,22 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole picture; `process` is the id of the running daemon, if one runs."""
+    """The whole picture; `process` is the id of the running daemon, if one runs, `database` says
+    which database inboxd keeps its memory in."""
 
     process: int | None
     state_dir: str
     accounts: tuple[AccountState, ...]
+    database: str = ""
 
 
 def status(app: Application) -> Status:
     """Read everything from the store; connects to no server and loads no model."""
     with app.store.read() as work:
         states = tuple(_account(app, work, name) for name in app.settings.accounts)
-    return Status(running_process(app.state_dir), str(app.state_dir), states)
+    return Status(
+        running_process(app.state_dir), str(app.state_dir), states, database=app.store.place
+    )
 
 
 def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:

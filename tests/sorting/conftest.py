@@ -9,12 +9,30 @@ import pytest
 
 from tests.sorting.world import World
 from tests.support.fake_mailbox import FakeServer
+from tests.support.stores import KINDS, Stores, stores_of
+
+BOTH_DATABASES = {"test_mover", "test_observe", "test_sort", "test_undo"}
+"""Modules whose tests run on PostgreSQL too; the others go through the same repositories."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test that gets a world, once with each database."""
+    if "stores" in metafunc.fixturenames:
+        name = metafunc.module.__name__.rpartition(".")[2]
+        kinds = KINDS if name in BOTH_DATABASES else KINDS[:1]
+        metafunc.parametrize("stores", kinds, indirect=True)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
+    """Where the database is."""
+    yield from stores_of(request)
+
+
+@pytest.fixture
+def world(tmp_path: Path, stores: Stores) -> Iterator[World]:
     """Three label folders and an empty inbox; the inventory is taken."""
-    found = World(tmp_path)
+    found = World(tmp_path, stores=stores)
     found.notice()
     yield found
     found.store.close()

@@ -17,10 +17,10 @@ from daemon.sorting.promises import (
     sentence,
     suspend_broken,
 )
-from daemon.store import Store
 from daemon.store.tables import Action, Hold
 from tests.sorting.test_rules import rule
 from tests.sorting.world import World
+from tests.support.stores import Stores
 
 PROMISED = 0.97
 
@@ -130,12 +130,12 @@ def test_deleting_and_archiving_overrule_nothing(world: World) -> None:
     assert suspend(world) == []
 
 
-def test_a_suspension_survives_a_restart(world: World) -> None:
+def test_a_suspension_survives_a_restart(world: World, stores: Stores) -> None:
     """And is not made anew, nor lifted, by looking again."""
     overrules(world, sorts(world, 1, 4))
     suspend(world)
     world.store.close()
-    world.store = Store.open(world.directory)
+    world.store = stores.open(world.directory)
     assert suspend(world) == []
     assert list(broken(world)) == [world.folder_ids()["Rechnungen"]]
 

@@ -26,7 +26,7 @@ from daemon.sorting.observe import Observation, observe
 from daemon.sorting.rules import RuleBook
 from daemon.sorting.sort import Sorted, SortSettings, sort_new_mail
 from daemon.sorting.undo import Undone, UndoSelection, undo
-from daemon.store import Store, UnitOfWork
+from daemon.store import UnitOfWork
 from daemon.store.tables import (
     Account,
     Correction,
@@ -41,6 +41,7 @@ from daemon.store.tables import (
 from tests.support.fake_mailbox import FakeServer
 from tests.support.inventory import StoredMessage, all_messages
 from tests.support.judges import SubjectJudge
+from tests.support.stores import Stores
 
 ACCOUNT = "private"
 LABELS = ("Bewerbungen", "Rechnungen", "Reisen")
@@ -100,12 +101,13 @@ class World:
         *,
         labels: Sequence[str] = LABELS,
         mode: Mode = Mode.SORT,
+        stores: Stores | None = None,
     ) -> None:
         self.server = server or FakeServer()
         for name in labels:
             self.server.create(name)
         self.directory = directory / "state"
-        self.store = Store.open(self.directory)
+        self.store = (stores or Stores()).open(self.directory)
         self.patterns = FolderPatterns(neutral=("Ablage*",))
         self.mode = mode
         self.limits = BurstLimits()

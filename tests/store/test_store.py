@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import stat
 import threading
 from datetime import UTC, datetime, timedelta, timezone
@@ -11,49 +10,59 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from daemon.errors import DatabaseBroken, DatabaseTooNew, StateError
 from daemon.store import DATABASE_NAME, Store
 from daemon.store.engine import open_engine
 from daemon.store.migrate import upgrade
 from daemon.store.tables import Account, Base, UtcDateTime
+from tests.support.stores import Stores
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def test_the_migrated_schema_is_the_one_of_the_tables(tmp_path: Path) -> None:
+def upgrade_to(stores: Stores, directory: Path, revision: str) -> None:
+    """An empty database of an old schema."""
+    engine = stores.engine(directory)
+    upgrade(engine, to=revision)
+    engine.dispose()
+
+
+def test_the_migrated_schema_is_the_one_of_the_tables(stores: Stores, tmp_path: Path) -> None:
     """Alembic finds no difference between migrations and declared tables."""
-    Store.open(tmp_path).close()
-    engine = open_engine(tmp_path / DATABASE_NAME)
+    stores.open(tmp_path).close()
+    engine = stores.engine(tmp_path)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
     engine.dispose()
 
 
-def test_opening_again_keeps_everything(tmp_path: Path) -> None:
+def test_opening_again_keeps_everything(stores: Stores, tmp_path: Path) -> None:
     """A database of this version is opened as it is."""
-    first = Store.open(tmp_path)
+    first = stores.open(tmp_path)
     with first.write() as work:
         work.accounts.get_or_create("private", NOW)
         work.commit()
     first.close()
-    second = Store.open(tmp_path)
+    second = stores.open(tmp_path)
     with second.read() as work:
         assert work.accounts.get("private") is not None
     second.close()
 
 
-def test_an_old_database_is_brought_up_to_date_with_its_rows(tmp_path: Path) -> None:
+def test_an_old_database_is_brought_up_to_date_with_its_rows(
+    stores: Stores, tmp_path: Path
+) -> None:
     """Written under the first schema, with data in it."""
-    upgrade(open_engine(tmp_path / DATABASE_NAME), to="0001")
-    with sqlite3.connect(tmp_path / DATABASE_NAME) as raw:
-        raw.execute(
-            "INSERT INTO accounts (id, name, created_at) "
-            "VALUES (1, 'alt', '2025-01-01 00:00:00.000000')"
-        )
-    store = Store.open(tmp_path)
+    upgrade_to(stores, tmp_path, "0001")
+    stores.execute(
+        tmp_path,
+        "INSERT INTO accounts (id, name, created_at) "
+        "VALUES (1, 'alt', '2025-01-01 00:00:00.000000')",
+    )
+    store = stores.open(tmp_path)
     with store.read() as work:
         account = work.accounts.get("alt")
         assert account is not None
@@ -61,19 +70,22 @@ def test_an_old_database_is_brought_up_to_date_with_its_rows(tmp_path: Path) -> 
     store.close()
 
 
-def test_a_database_of_the_version_before_gets_promises_and_contacts(tmp_path: Path) -> None:
+def test_a_database_of_the_version_before_gets_promises_and_contacts(
+    stores: Stores, tmp_path: Path
+) -> None:
     """Its folders and corrections stay, no folder has broken its promise, nobody is a contact."""
-    upgrade(open_engine(tmp_path / DATABASE_NAME), to="0003")
-    with sqlite3.connect(tmp_path / DATABASE_NAME) as raw:
-        raw.execute(
-            "INSERT INTO accounts (id, name, created_at) "
-            "VALUES (1, 'alt', '2025-01-01 00:00:00.000000')"
-        )
-        raw.execute(
-            "INSERT INTO folders (id, account_id, name, role, watch_from_uid) "
-            "VALUES (7, 1, 'Reisen', 'label', 1)"
-        )
-    store = Store.open(tmp_path)
+    upgrade_to(stores, tmp_path, "0003")
+    stores.execute(
+        tmp_path,
+        "INSERT INTO accounts (id, name, created_at) "
+        "VALUES (1, 'alt', '2025-01-01 00:00:00.000000')",
+    )
+    stores.execute(
+        tmp_path,
+        "INSERT INTO folders (id, account_id, name, role, watch_from_uid) "
+        "VALUES (7, 1, 'Reisen', 'label', 1)",
+    )
+    store = stores.open(tmp_path)
     with store.write() as work:
         account = work.accounts.get("alt")
         assert account is not None
@@ -85,7 +97,7 @@ def test_a_database_of_the_version_before_gets_promises_and_contacts(tmp_path: P
         work.contacts.add(account, ["a" * 32, "a" * 32])
         work.commit()
     store.close()
-    again = Store.open(tmp_path)
+    again = stores.open(tmp_path)
     with again.read() as work:
         account = work.accounts.get("alt")
         assert account is not None
@@ -94,13 +106,12 @@ def test_a_database_of_the_version_before_gets_promises_and_contacts(tmp_path: P
     again.close()
 
 
-def test_a_newer_database_is_refused(tmp_path: Path) -> None:
+def test_a_newer_database_is_refused(stores: Stores, tmp_path: Path) -> None:
     """A program must not guess what a later one has written."""
-    Store.open(tmp_path).close()
-    with sqlite3.connect(tmp_path / DATABASE_NAME) as raw:
-        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+    stores.open(tmp_path).close()
+    stores.execute(tmp_path, "UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(DatabaseTooNew, match="9999") as caught:
-        Store.open(tmp_path)
+        stores.open(tmp_path)
     assert "newer inboxd" in caught.value.next_step
 
 
@@ -228,13 +239,13 @@ def test_readers_do_not_wait_for_a_writer(store: Store) -> None:
         writing.commit()
 
 
-def test_opening_does_not_wait_for_a_writer(store: Store, tmp_path: Path) -> None:
+def test_opening_does_not_wait_for_a_writer(stores: Stores, store: Store, tmp_path: Path) -> None:
     """An up-to-date database needs no write lock to be opened."""
     with store.write() as writing:
         writing.accounts.get_or_create("private", NOW)
         opened: list[Store] = []
         thread = threading.Thread(
-            target=lambda: opened.append(Store.open(tmp_path / "state")), daemon=True
+            target=lambda: opened.append(stores.open(tmp_path / "state")), daemon=True
         )
         thread.start()
         thread.join(10)
@@ -283,16 +294,17 @@ def test_writers_queue_up(store: Store) -> None:
         assert account.notice == "60"
 
 
-def test_two_processes_may_create_the_database_at_once(tmp_path: Path) -> None:
+def test_two_processes_may_create_the_database_at_once(stores: Stores, tmp_path: Path) -> None:
     """Both come up, with one schema."""
+    server = stores.server(tmp_path, migrated=False)
     errors: list[BaseException] = []
-    stores: list[Store] = []
+    opened: list[Store] = []
     barrier = threading.Barrier(3)
 
     def open_it() -> None:
         barrier.wait()
         try:
-            stores.append(Store.open(tmp_path))
+            opened.append(Store.open(tmp_path, server))
         except BaseException as error:  # noqa: BLE001 - handed to the test
             errors.append(error)
 
@@ -302,7 +314,8 @@ def test_two_processes_may_create_the_database_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
-    for found in stores:
+    assert len(opened) == 3
+    for found in opened:
         found.close()
 
 
@@ -332,5 +345,6 @@ def test_a_clash_of_rows_is_not_called_damage(store: Store) -> None:
             work._session.add(Account(name="b", created_at=NOW))
             work.commit()
 
-    with pytest.raises(IntegrityError):
+    # On PostgreSQL the driver has one class for whatever the server says.
+    with pytest.raises(DBAPIError, match=r"UNIQUE constraint failed|23505"):
         clash()

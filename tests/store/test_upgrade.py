@@ -16,12 +16,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection, inspect, text
 
 from daemon.errors import DatabaseTooNew
-from daemon.store import DATABASE_NAME, Store
-from daemon.store.engine import open_engine
+from daemon.store import DATABASE_NAME, PAIRING_NAME, Store
 from daemon.store.migrate import migrations_directory, upgrade
 from daemon.store.tables import Action, Base, CorrectionKind, Hold, MoveState, Role
+from tests.support.stores import Stores
 
 THEN = "2025-01-01 00:00:00.000000"
 
@@ -32,10 +33,10 @@ ROWS: dict[str, tuple[str, ...]] = {
         "(1, 1, 'INBOX', 'inbox', 7, 1), (2, 1, 'Reisen', 'label', 8, 1)",
         "INSERT INTO messages (id, account_id, server_id, fingerprint, message_id_hash, "
         "internal_date, size, first_seen_at, kept) VALUES (1, 1, 'guid', 'f', 'h', :then, 99, "
-        ":then, 1)",
+        ":then, TRUE)",
         "INSERT INTO message_references (message_id, position, hash) VALUES (1, 0, 'parent')",
         "INSERT INTO placements (id, message_id, folder_id, uid_validity, uid, arrived_at, "
-        "arrived_by, departure_explained) VALUES (1, 1, 2, 8, 5, :then, 'inboxd', 0)",
+        "arrived_by, departure_explained) VALUES (1, 1, 2, 8, 5, :then, 'inboxd', FALSE)",
         "INSERT INTO decisions (id, account_id, message_id, folder_id, probability, ranked, "
         "action, reason, decided_at) VALUES (1, 1, 1, 2, 0.98, '[[\"Reisen\", 0.98]]', 'moved', "
         "'sure', :then)",
@@ -44,10 +45,10 @@ ROWS: dict[str, tuple[str, ...]] = {
         "target_uid_validity, target_uid_next, target_uid, planned_at, finished_at) VALUES "
         "(1, 1, 1, 1, 'sort', 'moved', 1, 7, 3, 2, 8, 5, 5, :then, :then)",
         "INSERT INTO corrections (id, account_id, message_id, kind, from_folder_id, to_folder_id, "
-        "linked_by, noticed_at, overrules) VALUES (1, 1, 1, 'filed', 1, 2, 'id', :then, 0)",
+        "linked_by, noticed_at, overrules) VALUES (1, 1, 1, 'filed', 1, 2, 'id', :then, FALSE)",
         "INSERT INTO examples (id, account_id, message_id, folder_id, source, labelled_at) VALUES "
         "(1, 1, 1, 2, 'correction', :then)",
-        "INSERT INTO features (message_id, fingerprint, data) VALUES (1, 'e5', x'0102')",
+        "INSERT INTO features (message_id, fingerprint, data) VALUES (1, 'e5', :data)",
         "INSERT INTO models (id, account_id, version, state, reason, examples, data_hash, report, "
         "created_at) VALUES (1, 1, '20250101T000000Z', 'promoted', 'first', 1, 'd', '{}', "
         ":then)",
@@ -62,7 +63,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "INSERT INTO promises (folder_id, account_id, broken_at, moves, wrong, promised) VALUES "
         "(2, 1, :then, 40, 9, 0.97)",
         "INSERT INTO contact_books (account_id, key, folder, uid_validity, read_to_uid) VALUES "
-        "(1, x'00', 'Sent', 9, 4)",
+        "(1, :data, 'Sent', 9, 4)",
         "INSERT INTO contacts (account_id, hash) VALUES (1, 'h')",
     ),
     "0006": ("UPDATE accounts SET restored_at = :then",),
@@ -72,6 +73,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "'weekly', 'weekly:2025-01-06', 'mail', 't', 'n', 'A week', 'Quiet', 0, 'sent', :then, "
         ":then, 1, :then)",
     ),
+    "0008": ("INSERT INTO installation (id, token) VALUES (1, 'token')",),
 }
 """What each schema could hold that the one before it could not."""
 
@@ -86,48 +88,57 @@ def _scripts() -> list[Script]:
 REVISIONS = [script.revision for script in _scripts()]
 
 
-def old_database(directory: Path, revision: str) -> Path:
+def old_database(stores: Stores, directory: Path, revision: str) -> None:
     """A database of that schema with a row in every table."""
     directory.mkdir()
-    path = directory / DATABASE_NAME
-    engine = open_engine(path)
+    engine = stores.engine(directory)
     upgrade(engine, to=revision)
-    engine.dispose()
-    with closing(sqlite3.connect(path)) as raw, raw:
+    values = {"then": THEN, "data": b"\1\2"}
+    with engine.begin() as connection:
         for name in REVISIONS[: REVISIONS.index(revision) + 1]:
             for statement in ROWS.get(name, ()):
-                raw.execute(statement, {"then": THEN})
-        assert list(empty_tables(raw)) == []
-    return path
+                # PostgreSQL wants to be told what kind of value a parameter is.
+                typed = statement.replace(":then", "CAST(:then AS TIMESTAMP)")
+                used = statement if stores.kind == "sqlite" else typed
+                connection.execute(text(used), values if ":" in used else {})
+        assert list(empty_tables(connection)) == []
+    engine.dispose()
+    if stores.kind == "postgresql":
+        (directory / PAIRING_NAME).write_text('{"token": "token"}')
 
 
-def empty_tables(raw: sqlite3.Connection) -> Iterator[str]:
+def empty_tables(connection: Connection) -> Iterator[str]:
     """Names of tables without a row."""
-    for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
-        if raw.execute(f"SELECT count(*) FROM {name}").fetchone() == (0,):  # noqa: S608
+    for name in inspect(connection).get_table_names():
+        if connection.scalar(text(f"SELECT count(*) FROM {name}")) == 0:  # noqa: S608
             yield name
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
-def test_a_database_of_every_schema_is_brought_up_to_date(tmp_path: Path, revision: str) -> None:
+def test_a_database_of_every_schema_is_brought_up_to_date(
+    stores: Stores, tmp_path: Path, revision: str
+) -> None:
     """Whole, consistent, and with the schema of the tables."""
-    path = old_database(tmp_path / "state", revision)
-    Store.open(tmp_path / "state").close()
-    with closing(sqlite3.connect(path)) as raw:
-        assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
-    engine = open_engine(path)
+    old_database(stores, tmp_path / "state", revision)
+    stores.open(tmp_path / "state").close()
+    engine = stores.engine(tmp_path / "state")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+        if stores.kind == "sqlite":
+            check = connection.exec_driver_sql("PRAGMA integrity_check")
+            assert [tuple(row) for row in check] == [("ok",)]
+            assert list(connection.exec_driver_sql("PRAGMA foreign_key_check")) == []
     engine.dispose()
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
-def test_what_an_old_database_held_is_still_known(tmp_path: Path, revision: str) -> None:
+def test_what_an_old_database_held_is_still_known(
+    stores: Stores, tmp_path: Path, revision: str
+) -> None:
     """Through the repositories, as the program reads it."""
-    old_database(tmp_path / "state", revision)
-    store = Store.open(tmp_path / "state")
+    old_database(stores, tmp_path / "state", revision)
+    store = stores.open(tmp_path / "state")
     with store.read() as work:
         [account] = work.accounts.every()
         assert account.baseline_at == datetime(2025, 1, 1, tzinfo=UTC)
@@ -154,7 +165,8 @@ def test_what_an_old_database_held_is_still_known(tmp_path: Path, revision: str)
 
 def test_a_newer_database_is_refused_and_untouched(tmp_path: Path) -> None:
     """Byte for byte: what a later program wrote is for that program to read."""
-    path = old_database(tmp_path / "state", REVISIONS[-1])
+    old_database(Stores(), tmp_path / "state", REVISIONS[-1])
+    path = tmp_path / "state" / DATABASE_NAME
     with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("UPDATE alembic_version SET version_num = '9999'")
     before = path.read_bytes()
