@@ -230,6 +230,17 @@ def test_mail_that_only_its_own_account_can_read_is_learned_when_that_comes_by(
     assert not is_learning_due(app, "info")
 
 
+def test_a_mail_that_both_accounts_filed_alike_counts_once(
+    app: Application, servers: dict[str, FakeServer]
+) -> None:
+    """Else the figures would flatter: the copy is recognised, not judged."""
+    for number in range(4):
+        servers["support"].append("INBOX.Reisen", topical("Reisen", number))
+        servers["support"].append("INBOX.Rechnungen", topical("Reisen", 4 + number))
+    assert learn(app, "info").refit.examples == 36
+    assert learn(app, "support").refit.examples == 36 + 4
+
+
 def test_one_account_waits_while_another_one_trains(app: Application, tmp_path: Path) -> None:
     """The lock is that of the shared model; it is asked whether to go on meanwhile."""
     learn(app, "info")
