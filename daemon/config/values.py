@@ -189,7 +189,7 @@ def _check_model_name(name: str) -> str:
     if not is_account_name(name):
         raise fault(
             "is not a name for a shared model",
-            "Use letters, digits, - and _, beginning with a letter or digit, "
+            "Write letters, digits, - and _, beginning with a letter or digit, "
             'for example: shared_model = "team"',
         )
     return name
