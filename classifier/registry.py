@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,6 +140,20 @@ class Registry:
         for name in doomed:
             shutil.rmtree(self.path(name))
         return doomed
+
+    def remove(self, versions: Collection[str]) -> None:
+        """Delete these versions, the current one too: what was promoted last before it and stays
+        is current then, if anything is. The pointer moves first."""
+        pointer = self._read()
+        promoted = (*pointer.earlier, pointer.current)
+        kept = [each for each in promoted if each is not None and each not in versions]
+        if len(kept) < len(promoted) and pointer.current is not None:
+            if pointer.current in versions:
+                kept = [each for each in kept if self._finished(each)]
+            self._write(_Pointer(kept[-1] if kept else None, tuple(kept[:-1])))
+        for name in self._names():
+            if name in versions:
+                shutil.rmtree(self.path(name))
 
     def clear(self) -> None:
         """Delete all versions, the current one too."""

@@ -38,7 +38,7 @@ class AccountRunner:
             if app.account(name).idle
             else None
         )
-        nightly = app.settings.training.deep is Deep.NIGHTLY
+        nightly = app.settings.training.deep is Deep.NIGHTLY and app.share(name) is None
         self._tuner = DeepTuner(app, name, self._stop) if nightly else None
         self.threads = [
             threading.Thread(target=self._after_predecessor, args=(body,), name=each, daemon=True)

@@ -38,7 +38,7 @@ _MAX_MANIFEST = 64 << 20
 """Bytes; a model has some ten files, each of which takes 200."""
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
-_NAME = re.compile(rf"inboxd\.sqlite3|models(/{_PART}){{2,6}}")
+_NAME = re.compile(rf"inboxd\.sqlite3|models/@?{_PART}(/{_PART}){{1,5}}")
 
 _UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError)
 

@@ -21,8 +21,10 @@ INSTANCE_LOCK = "inboxd.lock"
 
 ACCOUNT_LOCK, DEEP_LOCK = "account-{}.lock", "deep.{}.lock"
 SIGN_IN_LOCK = "sign-in.{}.lock"
+MODEL_LOCK = "model.{}.lock"
 TUNE_LOCK = ACCOUNT_LOCK.format("tune-{}")
-"""File names with the account's name; `inboxd tune` locks as an account of its own."""
+"""File names with the account's (the shared model's) name; `inboxd tune` locks as an account of its
+own."""
 
 POLL_SECONDS = 0.1
 
@@ -132,6 +134,21 @@ def deep_lock(state_dir: Path, account: str) -> Iterator[None]:
                 f"A deep fine-tune of account {account} is running already.",
                 next_step="Wait until it has ended, or stop the inboxd that runs it.",
             )
+        yield
+
+
+@contextmanager
+def model_lock(
+    state_dir: Path, name: str, *, at_each_try: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """Held while a model that several accounts share is trained or changed; waits for its turn.
+
+    Taken while an account's lock is held, or alone: never an account's lock after this one.
+    """
+    with _open(state_dir / MODEL_LOCK.format(_file_name(name))) as descriptor:
+        while not _try_lock(descriptor):
+            at_each_try()
+            time.sleep(POLL_SECONDS)
         yield
 
 

@@ -13,7 +13,7 @@ from daemon.cli.progress import progress_bar
 from daemon.cli.reports import draw_curves, print_autonomy
 
 if TYPE_CHECKING:
-    from daemon.use_cases.models import ModelDetails
+    from daemon.use_cases.models import ModelDetails, ModelSummary
 
 models = typer.Typer(
     help="The models of an account: list them, look at one, go back.",
@@ -50,7 +50,7 @@ def list_(account: AccountOption = None, as_json: JsonOption = False) -> None:
         "Models",
         ("account", "version", "state", "trained", "#examples", "#accuracy", "gate"),
         [
-            (m.account, m.version, m.state, when(m.created_at), m.examples, percent(m.accuracy),
+            (_whose(m), m.version, m.state, when(m.created_at), m.examples, percent(m.accuracy),
              m.reason)
             for m in found
         ],
@@ -78,7 +78,7 @@ def show(
         print_json(found)
         return
     summary = found.summary
-    console.print(f"Model {summary.version} of {name}: {summary.state}", markup=False)
+    console.print(f"Model {summary.version} of {_whose(summary)}: {summary.state}", markup=False)
     console.print(f"Gate: {summary.reason}", markup=False)
     console.print(f"Directory (with a model card): {found.directory}", markup=False)
     for kind, document in (("encoder", found.report.get("deep", {})), ("head", found.report)):
@@ -86,6 +86,13 @@ def show(
             console.print(f"Curves of the {kind}: {document['curves']['verdict']}", markup=False)
     _print_measured(found)
     print_autonomy(found.report, found.report["label_names"])
+
+
+def _whose(model: ModelSummary) -> str:
+    """The account, or the shared model and who shares it."""
+    if model.shared_model is None:
+        return model.account
+    return f"{model.shared_model} (shared by {', '.join(model.shared_by)})"
 
 
 def _print_measured(found: ModelDetails) -> None:
@@ -139,11 +146,13 @@ def _area(value: float | None) -> str | None:
 def rollback(account: AccountOption = None) -> None:
     """Go back to the model that was in use before."""
     from daemon.use_cases.models import roll_back  # noqa: PLC0415
+    from daemon.use_cases.shares import shared_by  # noqa: PLC0415
 
     with application() as app:
         name = one_account(app, account)
         version = roll_back(app, name)
-    console.print(f"{name}: model {version} is in use again", markup=False)
+        whose = shared_by(app, name)
+    console.print(f"{whose}: model {version} is in use again", markup=False)
 
 
 def export(

@@ -202,6 +202,12 @@ def _forget_account(name: str, *, dry_run: bool, as_json: bool) -> None:
     )
     for path in found.directories:
         console.print(f"  and {path}", markup=False, soft_wrap=True)
+    for shared in found.shared_models:
+        console.print(
+            f"  and the shared model {shared}, which was trained with its mail; the others get a "
+            "new one when inboxd runs, or now with: inboxd train",
+            markup=False,
+        )
     if found.configured:
         console.print("It is still in the configuration: inboxd would begin anew with it.")
     for path in found.kept_elsewhere:

@@ -123,7 +123,7 @@ def _of_account(
         target = app.settings.model.target_precision
         every, skip, asked = how
         how = (every, max(skip, honest_from(app, name, examples)), asked)
-        model = app.engine.account(name).encoder().fingerprint
+        model = app.models(name).encoder().fingerprint
         more = {"seconds_encode": 0.0, "model": model}
         return _replayed(examples, how, target, progress, more, costs_of_account(app, name))
 

@@ -75,10 +75,19 @@ def status(account: AccountOption = None, as_json: JsonOption = False) -> None:
     )
     for each in chosen:
         console.print(
-            f"{each.name}: model {each.model or 'none yet'}, last pass {when(each.last_cycle)}",
+            f"{each.name}: model {each.model or 'none yet'}{_shared(each)}, "
+            f"last pass {when(each.last_cycle)}",
             markup=False,
         )
         _print_folders(each)
+
+
+def _shared(account: AccountState) -> str:
+    """With whom, in a line about the account."""
+    if account.shared_model is None:
+        return ""
+    others = ", ".join(account.shared_with) or "nobody yet"
+    return f" ({account.shared_model}, shared with {others})"
 
 
 def _print_folders(account: AccountState) -> None:

@@ -36,6 +36,7 @@ from daemon.config.values import (
     HeaderName,
     Host,
     Listen,
+    ModelName,
     Number,
     Pattern,
     RulePattern,
@@ -700,6 +701,12 @@ class AccountSettings(Section):
     keep_contacts: Switch = False
     """Whether mail from people to whom you write (whom your sent mail names) stays in the inbox,
     unless a rule says where it goes. Only keyed hashes of their addresses are kept."""
+
+    shared_model: ModelName | None = Field(None, examples=["team"])
+    """Accounts that name the same shared model have one model that learns from the mail and the
+    corrections of all of them; folders of the same name count as one, and no mail is moved into a
+    folder that its account does not have. By default each account has a model of its own. See
+    docs/accounts.md."""
 
     folders: FolderSettings = Field(default_factory=FolderSettings)
     """The roles of the folders."""

@@ -194,6 +194,16 @@ def _check_account_name(name: str) -> str:
     return name
 
 
+def _check_model_name(name: str) -> str:
+    if not is_account_name(name):
+        raise fault(
+            "is not a name for a shared model",
+            "Write letters, digits, - and _, beginning with a letter or digit, "
+            'for example: shared_model = "team"',
+        )
+    return name
+
+
 # Strict: a configuration says 993, not "993" or true. Environment variables, which are always
 # text, are read as numbers before they come here.
 Switch = Annotated[bool, Field(strict=True)]
@@ -210,6 +220,7 @@ Url = Annotated[Text, AfterValidator(_check_url)]
 DatabaseUrl = Annotated[Text, AfterValidator(_check_database)]
 RulePattern = Annotated[str, Field(strict=True), AfterValidator(_check_rule_pattern)]
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]
+ModelName = Annotated[str, AfterValidator(_check_model_name)]
 AccountName = Annotated[str, AfterValidator(_check_account_name)]
 Host = Annotated[Text, AfterValidator(_check_host)]
 Listen = Annotated[Text, AfterValidator(_check_listen)]

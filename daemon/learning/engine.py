@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ from daemon.sorting.judge import Verdict
 from daemon.sorting.threads import LEFT_IN_INBOX
 
 if TYPE_CHECKING:
+    from classifier.decision import Prediction
     from classifier.encoder import Encoder
     from classifier.featurizer import Featurizer
     from classifier.model import MailClassifier
@@ -118,10 +120,14 @@ class Engine:
 
     def account(self, name: str) -> AccountModel:
         """The models of one account."""
+        return self.once(name, lambda: AccountModel(self, self.settings.models_dir / name))
+
+    def once(self, key: str, make: Callable[[], AccountModel]) -> AccountModel:
+        """What was made for `key` at the first call, and is kept with the model that it loads."""
         with self._lock:
-            if name not in self._accounts:
-                self._accounts[name] = AccountModel(self, self.settings.models_dir / name)
-            return self._accounts[name]
+            if key not in self._accounts:
+                self._accounts[key] = make()
+            return self._accounts[key]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,6 +229,15 @@ class AccountModel:
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return adapter if isinstance(adapter, str) else None
+
+    @contextmanager
+    def locked(
+        self,
+        at_each_try: Callable[[], object] = lambda: None,  # noqa: ARG002 - for shared ones
+    ) -> Iterator[None]:
+        """Held by whoever changes what is on disk, beside the account's lock. That alone is enough
+        for models of one account."""
+        yield
 
     def prune(self, keep: int) -> None:
         """Remove models beyond the kept ones, and tuned encoders that no kept model needs."""
@@ -354,53 +369,54 @@ class ModelJudge:
     def __init__(self, version: str, model: MailClassifier, featurizer: Featurizer) -> None:
         self.version = version
         self.model = model
-        self._featurizer = featurizer
+        self.featurizer = featurizer
 
     @property
     def fingerprint(self) -> str:
         """Fingerprint of encoder and preparation."""
-        return self._featurizer.fingerprint
+        return self.featurizer.fingerprint
 
     def features(self, mails: Sequence[Mail]) -> list[bytes]:
         """Features as they are cached."""
-        return [f.to_bytes() for f in self._featurizer.features(mails)] if mails else []
+        return [f.to_bytes() for f in self.featurizer.features(mails)] if mails else []
 
     def verdicts(self, features: Sequence[bytes], parents: Sequence[int | None]) -> list[Verdict]:
         """A verdict per mail; see `Judge`."""
         if not features:
             return []
         rows = [Features.from_bytes(data) for data in features]
-        predictions = self.model.predict(rows, [_parent_label(parent) for parent in parents])
-        verdicts = []
-        for prediction in predictions:
-            decision = self.model.decide(prediction)
-            ranked = tuple((_folder_id(label), p) for label, p in prediction.ranked)
-            reason = self.model.sentence(decision)
-            verdicts.append(Verdict(ranked, decision.threshold, decision.moves, reason))
-        return verdicts
+        predictions = self.model.predict(rows, [self.parent_label(parent) for parent in parents])
+        return [self.verdict(prediction) for prediction in predictions]
 
     def explain(
         self, mail: Mail, parent: int | None
-    ) -> tuple[Verdict, list[tuple[str, str, float]]]:
-        """The verdict on one mail, and (kind, name, logits) of what spoke for its folder."""
+    ) -> tuple[str, float, list[tuple[str, str, float]]]:
+        """Name and probability of the folder that the mail is most like, and (kind, name, logits)
+        of what spoke for it."""
         from classifier.explain import contributions  # noqa: PLC0415 - loads torch
 
-        features = self._featurizer.features([mail])[0]
-        verdict = self.verdicts([features.to_bytes()], [parent])[0]
-        found = contributions(
-            self.model,
-            mail,
-            features,
-            label_key(verdict.folder_id),
-            parent=_parent_label(parent),
+        features = Features.from_bytes(self.features([mail])[0])
+        kin = self.parent_label(parent)
+        [prediction] = self.model.predict([features], [kin])
+        found = contributions(self.model, mail, features, prediction.label, parent=kin)
+        name = self.model.label_set.name(prediction.label)
+        return (
+            name,
+            prediction.probability,
+            [(each.block, each.name, each.weight) for each in found],
         )
-        return verdict, [(each.block, each.name, each.weight) for each in found]
 
+    def parent_label(self, parent: int | None) -> str | None:
+        """The label of the folder in which the nearest ancestor lies; see `Judge.verdicts`."""
+        if parent is None:
+            return None
+        return label_key(None if parent == LEFT_IN_INBOX else parent)
 
-def _parent_label(parent: int | None) -> str | None:
-    if parent is None:
-        return None
-    return label_key(None if parent == LEFT_IN_INBOX else parent)
+    def verdict(self, prediction: Prediction) -> Verdict:
+        """What a prediction means for the account."""
+        decision = self.model.decide(prediction)
+        ranked = tuple((_folder_id(label), p) for label, p in prediction.ranked)
+        return Verdict(ranked, decision.threshold, decision.moves, self.model.sentence(decision))
 
 
 def _folder_id(label: str) -> int | None:

@@ -112,6 +112,11 @@ def cache_features(
     return done
 
 
+def has_unread(store: Store, account_name: str, fingerprint: str) -> bool:
+    """Whether an example has no features under this fingerprint, though it could have."""
+    return bool(_without_features(store, account_name, fingerprint, unfiled=0))
+
+
 def _without_features(
     store: Store, account_name: str, fingerprint: str, unfiled: int
 ) -> dict[str, list[Placement]]:

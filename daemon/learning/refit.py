@@ -21,6 +21,7 @@ import structlog
 
 from classifier.costs import NO_COSTS, Costs
 from daemon.learning.incumbent import HELD_OUT_FILE, model_in_use
+from daemon.learning.share import Share, trained_with
 from daemon.mailbox.port import Mailbox
 from daemon.store import Store, UnitOfWork
 from daemon.store.tables import Account, ModelRow, ModelState
@@ -49,6 +50,7 @@ class RefitSettings:
     `descriptions`: sentence by folder name. `blocks`: weight by block, the defaults where none
     is given. `costs`: of mistakes, by folder name. `classic`: None for the ridge head.
     `curve_log`: where TensorBoard looks for what learns in steps, None when it is not wanted.
+    `share`: the accounts that learn together with this one.
     """
 
     max_bytes: int
@@ -62,6 +64,7 @@ class RefitSettings:
     costs: Costs = NO_COSTS
     classic: ClassicSettings | None = None
     curve_log: Path | None = None
+    share: Share | None = None
 
     def for_fit(self) -> FitSettings:
         """The same in the trainer's terms."""
@@ -95,9 +98,15 @@ def is_due(
     account_name: str,
     descriptions: Mapping[str, str] | None = None,
     costs: Costs = NO_COSTS,
+    share: Share | None = None,
 ) -> bool:
     """Whether people taught something since the last model was trained: by filing mail, or by
-    changing the `descriptions` of their folders or the `costs` of mistakes."""
+    changing the `descriptions` of their folders or the `costs` of mistakes. With `share` any of
+    its people, as far as their mail was read, or this account's own."""
+    if share is not None:
+        from daemon.learning.pool import is_pool_due  # noqa: PLC0415 - numpy
+
+        return is_pool_due(store, share, account_name, costs)
     with store.read() as work:
         account = work.accounts.get(account_name)
         if account is None:
@@ -153,28 +162,68 @@ def refit(
     random_split: bool = False,
     encoder: AccountEncoder | None = None,
     more_report: Mapping[str, Any] | None = None,
+    only_if_due: bool = False,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Refit:
     """Train a candidate on everything that people taught, and promote it through the gate.
 
     Features that are still missing are made first. With `evaluate` a split by time (or a random
     one) is measured as well. `encoder`: another one than that of the model in use; `more_report`
-    goes into the model's report. Raises `MailboxError`, `ModelError` (no encoder).
+    goes into the model's report. `only_if_due`: not when another account of a shared model has
+    just learned the same. Raises `MailboxError`, `ModelError` (no encoder).
     """
     from daemon.learning.gather import cache_features  # noqa: PLC0415 - numpy
-    from trainer.errors import ModelNotTrainable  # noqa: PLC0415
+    from daemon.learning.shared import account_models  # noqa: PLC0415 - beside the engine
 
     started = time.perf_counter()
-    models = engine.account(account_name)
+    models = account_models(engine, store, account_name, settings.share)
     encoder = encoder or models.encoder()
     source = encoder.source(settings.max_bytes)
     cache_features(
         store, mailbox, account_name, source, unfiled=unfiled_for(settings), stopped=stopped
     )
-    if stopped():
-        # A model of half the examples would pass for one of all of them.
-        return Refit(None, False, "Stopped before training.", 0, {}, 0.0, {}, None)
-    data, data_hash, costs = _gathered(store, account_name, source, settings)
+    # Reading may take hours, and others share the model: from here on it is minutes at most.
+    with models.locked(stopped):
+        if stopped():
+            # A model of half the examples would pass for one of all of them.
+            return Refit(None, False, "Stopped before training.", 0, {}, 0.0, {}, None)
+        if only_if_due and not is_due(
+            store, account_name, settings.descriptions, settings.costs, settings.share
+        ):
+            return Refit(None, False, "Nothing new to learn.", 0, {}, 0.0, {}, None)
+        return _trained(
+            store,
+            models,
+            settings.share.owner if settings.share is not None else account_name,
+            settings,
+            clock,
+            source=source,
+            evaluate=evaluate,
+            random_split=random_split,
+            encoder=encoder,
+            more_report=more_report,
+            started=started,
+        )
+
+
+def _trained(
+    store: Store,
+    models: AccountModel,
+    account_name: str,
+    settings: RefitSettings,
+    clock: Callable[[], datetime],
+    *,
+    source: FeatureSource,
+    evaluate: bool,
+    random_split: bool,
+    encoder: AccountEncoder,
+    more_report: Mapping[str, Any] | None,
+    started: float,
+) -> Refit:
+    """The candidate and what became of it; `account_name`: to whom models belong."""
+    from trainer.errors import ModelNotTrainable  # noqa: PLC0415
+
+    data, data_hash, costs, facts = _gathered(store, account_name, source, settings)
     try:
         candidate = _Candidate.train(
             data,
@@ -183,11 +232,13 @@ def refit(
             encoder,
             evaluate=evaluate,
             random=random_split,
-            more=more_report or {},
+            more={**(more_report or {}), **facts},
         )
     except ModelNotTrainable as error:
+        _leave_out_former(store, models, settings.share)
         log.info("train.not_possible", account=account_name, examples=len(data.examples))
         return Refit(None, False, error.reason, len(data.examples), {}, 0.0, {}, None)
+    _leave_out_former(store, models, settings.share)
     verdict = candidate.judge(models, store, encoder, _turned_away(store, account_name))
     now = clock()
     version = models.registry.new_version(now)
@@ -242,9 +293,11 @@ def unfiled_for(settings: RefitSettings) -> int:
 
 def _gathered(
     store: Store, account_name: str, source: FeatureSource, settings: RefitSettings
-) -> tuple[TrainingSet, str, Costs]:
-    """What there is to learn from, descriptions included, the hash that identifies it, and the
-    costs of mistakes by label."""
+) -> tuple[TrainingSet, str, Costs, Mapping[str, Any]]:
+    """What there is to learn from, descriptions included, the hash that identifies it, the costs
+    of mistakes by label, and what the report says of where it comes from."""
+    if settings.share is not None:
+        return _pooled(store, settings.share, source, settings)
     from classifier.features import Features  # noqa: PLC0415 - numpy
     from daemon.learning.gather import training_set  # noqa: PLC0415
     from trainer.descriptions import description_examples  # noqa: PLC0415
@@ -269,7 +322,41 @@ def _gathered(
     examples = description_examples(
         described, lambda mails: [Features.from_bytes(f) for f in source.featurize(mails)]
     )
-    return data.with_descriptions(described, examples), data_hash, costs
+    return data.with_descriptions(described, examples), data_hash, costs, {}
+
+
+def _pooled(
+    store: Store, share: Share, source: FeatureSource, settings: RefitSettings
+) -> tuple[TrainingSet, str, Costs, Mapping[str, Any]]:
+    """The same of all accounts that share a model."""
+    from daemon.learning.pool import pooled  # noqa: PLC0415 - numpy
+
+    found = pooled(
+        store,
+        share,
+        source,
+        min_per_folder=settings.min_per_folder,
+        unfiled=unfiled_for(settings),
+        costs=settings.costs,
+    )
+    return found.data, found.data_hash, found.costs, found.facts
+
+
+def _leave_out_former(store: Store, models: AccountModel, share: Share | None) -> None:
+    """Remove models that were trained with the mail of an account that shares no longer.
+
+    The gate must not keep one for being better: whoever leaves takes his mail along.
+    """
+    if share is None:
+        return
+    with store.read() as work:
+        owner = work.accounts.get(share.owner)
+        rows = work.models.of(owner) if owner is not None else []
+        former = {row.version for row in rows if trained_with(row) - set(share.accounts)}
+    former &= {info.version for info in models.registry.versions()}
+    if former:
+        models.registry.remove(former)
+        log.info("train.former_left_out", share=share.name, models=len(former))
 
 
 @dataclass(frozen=True, slots=True)

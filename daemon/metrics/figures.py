@@ -273,10 +273,11 @@ def _model(
 ) -> None:
     """Figures of the model in use; none while nobody can tell which that is."""
     try:
-        version = app.engine.account(account.name).current()
+        version = app.models(account.name).current()
     except ModelError:
         return
-    row = work.models.get(account, version) if version is not None else None
+    owner = work.accounts.get(app.owner(account.name))
+    row = work.models.get(owner, version) if owner is not None and version is not None else None
     if row is None:
         return
     found.model.add(account.name, row.version)
@@ -284,8 +285,9 @@ def _model(
     found.model_examples.add(account.name, value=row.examples)
     _measured(account.name, row, found)
     suspended = {promise.folder_id for promise in work.promises.broken(account)}
+    labels = app.labels(account.name, work.folders.of(account))
     for key, folder in names.items():
-        threshold = row.report.get("thresholds", {}).get(str(key), {})
+        threshold = row.report.get("thresholds", {}).get(labels.get(key), {})
         found.folder_sorts.add(
             account.name,
             folder,

@@ -247,6 +247,10 @@ class Models:
         )
         return list(self._session.scalars(query))
 
+    def delete(self, model: ModelRow) -> None:
+        """Forget that a model was trained."""
+        self._session.delete(model)
+
     def drop_newer(self, account: Account, versions: Collection[str]) -> None:
         """Forget the models that were trained after the newest of `versions`."""
         for row in self.of(account):

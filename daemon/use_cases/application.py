@@ -6,7 +6,7 @@ this package with one `Application`; `daemon.bootstrap` builds it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,8 +15,10 @@ from pathlib import Path
 from classifier.costs import Costs
 from daemon.config.settings import AccountSettings, HeadKind, RuleSettings, Settings
 from daemon.errors import ModelError, NotFound
-from daemon.learning.engine import Engine
+from daemon.learning.engine import AccountModel, Engine
 from daemon.learning.refit import RefitSettings
+from daemon.learning.share import Share, share_of, shared_labels
+from daemon.learning.shared import account_models
 from daemon.locks import account_lock, show_progress
 from daemon.mailbox.port import Mailbox
 from daemon.meter import Meter, NoMeter
@@ -26,6 +28,7 @@ from daemon.sorting.bursts import BurstLimits
 from daemon.sorting.folders import FolderPatterns
 from daemon.sorting.rules import Condition, Rule
 from daemon.store import Store
+from daemon.store.tables import Folder
 from trainer.steps import ClassicSettings, DeepSettings
 from trainer.tensorboard import INSTALL, is_available
 
@@ -88,6 +91,26 @@ class Application:
         self.account(chosen)
         return [chosen]
 
+    def share(self, name: str) -> Share | None:
+        """The accounts that share a model with this one, None when it has its own."""
+        return share_of(self.settings, name)
+
+    def models(self, name: str) -> AccountModel:
+        """The models that decide about an account's mail, its own or shared ones."""
+        return account_models(self.engine, self.store, name, self.share(name))
+
+    def owner(self, name: str) -> str:
+        """To whom these models belong in the database: the account, or what it shares."""
+        share = self.share(name)
+        return name if share is None else share.owner
+
+    def labels(self, name: str, folders: Iterable[Folder]) -> dict[int, str]:
+        """What these models, and the reports on them, call the label folders of the account, by id;
+        `folders` are all that it has."""
+        if self.share(name) is None:
+            return {folder.id: str(folder.id) for folder in folders}
+        return shared_labels(name, folders)
+
     def patterns(self, name: str) -> FolderPatterns:
         """Folder roles of an account."""
         folders = self.account(name).folders
@@ -120,6 +143,7 @@ class Application:
             costs=self.costs,
             classic=self._classic(),
             curve_log=self.curve_log(name),
+            share=self.share(name),
         )
 
     def _classic(self) -> ClassicSettings | None:

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -24,7 +24,8 @@ from classifier.registry import Registry
 from daemon.archive import Progress, write_archive
 from daemon.errors import StateError
 from daemon.learning.gather import ignore
-from daemon.locks import account_lock, backup_lock
+from daemon.learning.share import SIGN, is_shared
+from daemon.locks import account_lock, backup_lock, model_lock
 from daemon.store import DATABASE_NAME, Store, UnitOfWork
 from daemon.store.tables import Account
 from daemon.use_cases.application import Application
@@ -37,7 +38,8 @@ _SNAPSHOT = ".backup-"
 
 @dataclass(frozen=True, slots=True)
 class AccountInBackup:
-    """One account in a backup: usable examples, kept models, and which of them is in use."""
+    """One account in a backup: usable examples, kept models, and which of them is in use. A model
+    that accounts share is one by itself, called @NAME."""
 
     name: str
     examples: int
@@ -118,8 +120,15 @@ def _take_models(app: Application, snapshot: Path) -> None:
         names = [account.name for account in work.accounts.every()]
     for name in names:
         # One account at a time: while one learns, the others go on.
-        with account_lock(app.state_dir, name, on_wait=app.on_wait):
+        with _unchanged(app, name):
             _link_tree(app.state_dir / MODELS / name, snapshot / MODELS / name)
+
+
+def _unchanged(app: Application, owner: str) -> AbstractContextManager[None]:
+    """Nobody writes an account's models, or those that several share, meanwhile."""
+    if is_shared(owner):
+        return model_lock(app.state_dir, owner.removeprefix(SIGN))
+    return account_lock(app.state_dir, owner, on_wait=app.on_wait)
 
 
 def _link_tree(source: Path, target: Path) -> None:

@@ -12,6 +12,7 @@ from daemon.store.tables import Role
 from daemon.use_cases.application import Application
 from daemon.use_cases.costs import cost_warnings
 from daemon.use_cases.rules import rule_warnings
+from daemon.use_cases.shares import share_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def _check(app: Application, name: str) -> AccountCheck:
     sign_in = app.account(name).sign_in.value
     model = None
     try:
-        model = app.engine.account(name).current()
+        model = app.models(name).current()
         with app.mailbox(name) as mailbox:
             described = app.account(name).folders.descriptions
             found = _look(mailbox, app.patterns(name), name, mode, model, described)
@@ -71,7 +72,8 @@ def _check(app: Application, name: str) -> AccountCheck:
             each.special_use == SpecialUse.SENT.value for each in found.folders
         ):
             rules.append("keep_contacts has no effect: the server marks no folder as sent mail.")
-        return replace(found, sign_in=sign_in, warnings=(*found.warnings, *costs, *rules))
+        more = (*costs, *rules, *share_warnings(app, name))
+        return replace(found, sign_in=sign_in, warnings=(*found.warnings, *more))
     except InboxdError as error:
         return AccountCheck(
             name,

@@ -27,7 +27,7 @@ def classify(
     app: Application, name: str, files: Sequence[tuple[str, bytes]]
 ) -> list[Classification]:
     """Judge (source, content) pairs with an account's current model. Raises `ModelError`."""
-    judge = app.engine.account(name).judge()
+    judge = app.models(name).judge()
     if judge is None:
         raise ModelError(f"Account {name} has no model yet.")
     with app.store.read() as work:

@@ -108,7 +108,10 @@ def failed_report(app: Application, name: str, error: InboxdError) -> CycleRepor
 def train_account(
     app: Application, name: str, mailbox: Mailbox, stopped: Callable[[], bool] = never
 ) -> Refit:
-    """Make missing features, re-fit, ask the gate. The caller holds the account's lock."""
+    """Make missing features, re-fit, ask the gate. The caller holds the account's lock.
+
+    Of the accounts that share a model, whoever comes second finds its lessons learned already.
+    """
     return refit(
         app.store,
         app.engine,
@@ -116,13 +119,15 @@ def train_account(
         mailbox,
         app.refit_settings(name),
         app.clock,
+        only_if_due=app.share(name) is not None,
         stopped=stopped,
     )
 
 
 def is_learning_due(app: Application, name: str) -> bool:
     """Whether anything was taught, by moves or in the configuration, since the last model."""
-    return is_due(app.store, name, app.account(name).folders.descriptions, app.costs)
+    descriptions = app.account(name).folders.descriptions
+    return is_due(app.store, name, descriptions, app.costs, app.share(name))
 
 
 def is_paused(app: Application, name: str) -> bool:
@@ -150,7 +155,7 @@ def _sort(
     report: CycleReport,
     stopped: Callable[[], bool],
 ) -> None:
-    models = app.engine.account(name)
+    models = app.models(name)
     if models.current() is None:
         report.note = "No model yet. Run: inboxd learn"
         return

@@ -112,6 +112,11 @@ def train_deep(
     Safe to interrupt and to repeat: it goes on where it was. Raises `AlreadyRunning`,
     `MailboxError`, `ModelError`.
     """
+    if (share := app.share(name)) is not None:
+        raise ModelError(
+            f"Account {name} shares the model {share.name}; an encoder is tuned for one account.",
+            next_step=f"Remove shared_model from [accounts.{name}] if you want that more.",
+        )
     with deep_lock(app.state_dir, name):
         run = _Run(app, name, listener or Listener(), stopped, time.perf_counter())
         return run.whole(split)

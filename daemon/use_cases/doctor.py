@@ -22,6 +22,7 @@ from typing import Any
 from daemon.config.settings import AccountSettings
 from daemon.errors import ConfigError, InboxdError, ModelError, StateError
 from daemon.mailbox.port import Mailbox
+from daemon.store import UnitOfWork
 from daemon.store.tables import ModelRow
 from daemon.use_cases.application import Application
 from daemon.use_cases.check import list_folders
@@ -180,7 +181,7 @@ def _account(
                 each.kind: f"{each.count}, last {each.last_at:%Y-%m-%d %H:%M} UTC"
                 for each in work.failures.of(account)
             },
-            model=_models(app, name, work.models.of(account)),
+            model=_models(app, name, _trained(app, work, name)),
         )
 
 
@@ -230,11 +231,16 @@ def _software(told: str, private: tuple[str, ...]) -> str:
     return " ".join(word for word in words if pieces.isdisjoint(re.split(r"[^\w-]+", word.lower())))
 
 
+def _trained(app: Application, work: UnitOfWork, name: str) -> Sequence[ModelRow]:
+    owner = work.accounts.get(app.owner(name))
+    return work.models.of(owner) if owner is not None else ()
+
+
 def _models(app: Application, name: str, trained: Sequence[ModelRow]) -> Facts:
     """The one in use, and how many were trained."""
     found = Facts(state="none")
     try:
-        current = app.engine.account(name).current()
+        current = app.models(name).current()
     except ModelError as error:
         current, found["state"] = None, type(error).__name__
     for row in trained:

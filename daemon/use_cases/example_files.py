@@ -198,7 +198,7 @@ def import_examples(
         unknown = Counter(one.label for one in records if one.label not in known_labels)
         usable = {one.fingerprint: one for one in reversed(records) if one.label in known_labels}
         max_bytes = app.account(name).max_message_kb * 1024
-        source = app.engine.account(name).encoder().source(max_bytes)
+        source = app.models(name).encoder().source(max_bytes)
         new: Counter[str] = Counter()
         ordered = list(usable.values())[::-1]
         for start in range(0, len(ordered), BATCH):

@@ -95,7 +95,7 @@ def check_examples(
         usable = work.examples.count(account) if account is not None else 0
     data = TrainingSet((), {}, "INBOX")
     if usable:
-        fingerprint = app.engine.account(name).encoder().fingerprint
+        fingerprint = app.models(name).encoder().fingerprint
         data = training_set(app.store, name, fingerprint, min_per_folder=1)
     judged = select(data.examples, app.settings.training.max_examples)
     names = {**data.label_names, label_key(None): data.inbox_name}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from daemon.errors import ModelError, NotFound
-from daemon.learning.gather import label_key
 from daemon.mail.parse import parse
 from daemon.sorting.threads import parent_folder
 from daemon.store.tables import Message, Placement
@@ -25,7 +24,8 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Reasons:
-    """The strongest reasons of the model in use for its best folder of this mail."""
+    """The strongest reasons of the model in use for its best folder of this mail; where it is
+    shared, that may be a folder of another account."""
 
     message: int
     model: str
@@ -40,7 +40,7 @@ def explain(app: Application, name: str, reference: str, *, top: int = 12) -> Re
     The contributions are exact: the head is linear. Raises `NotFound`, `ModelError`,
     `MailboxError`.
     """
-    judge = app.engine.account(name).judge()
+    judge = app.models(name).judge()
     if judge is None:
         raise ModelError(f"Account {name} has no model yet.")
     message, placement, parent = _locate(app, name, reference)
@@ -52,13 +52,12 @@ def explain(app: Application, name: str, reference: str, *, top: int = 12) -> Re
     if not fetched:
         raise NotFound(f"Mail {message.id} is no longer in {folder}.")
     mail = parse(fetched[0].content)
-    verdict, reasons = judge.explain(mail, parent)
-    label = label_key(verdict.folder_id)
+    best, probability, reasons = judge.explain(mail, parent)
     return Reasons(
         message=message.id,
         model=judge.version,
-        folder=judge.model.label_set.name(label),
-        probability=verdict.probability,
+        folder=best,
+        probability=probability,
         reasons=tuple(Reason(*reason) for reason in reasons[:top]),
     )
 

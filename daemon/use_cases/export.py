@@ -66,7 +66,7 @@ def export_model(
     details = show_model(app, name, version)
     chosen = details.summary.version
     progress(0, steps)
-    head = app.engine.account(name).load(chosen)
+    head = app.models(name).load(chosen)
     encoder, tokenizer = _exact_encoder(app, name, chosen)
     model = exported_model(head, encoder)
     progress(1, steps)
@@ -108,7 +108,7 @@ def _exact_encoder(app: Application, name: str, version: str) -> tuple[Encoder, 
         tokenizer = model_directory(how.encoder, how.cache_dir)
     except EncoderUnavailable as error:
         raise ModelError(str(error), next_step=error.next_step) from error
-    account = app.engine.account(name)
+    account = app.models(name)
     adapter = account.adapter_of(version)
     if adapter is not None:
         encoder = tuned_encoder(encoder, account.tuned.path(adapter))

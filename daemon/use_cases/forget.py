@@ -16,10 +16,12 @@ from pathlib import Path
 import structlog
 
 from classifier.features import Block, Features, index_of, sender_name
+from classifier.registry import Registry
 from daemon.config.values import is_account_name
 from daemon.errors import InboxdError, NotFound
 from daemon.learning.deep.directory import RunDirectory
-from daemon.locks import account_lock, deep_lock, lock_files, sole_access
+from daemon.learning.share import SIGN, is_shared, traces_of
+from daemon.locks import account_lock, deep_lock, lock_files, model_lock, sole_access
 from daemon.sign_in.vault import token_file
 from daemon.store import UnitOfWork
 from daemon.use_cases.application import Application
@@ -36,7 +38,9 @@ FORGOTTEN = "Forgotten."
 @dataclass(frozen=True, slots=True)
 class AccountForgotten:
     """What of an account is (with `dry_run`: would be) deleted. `configured`: it is still in the
-    configuration, so inboxd would begin anew with it. `compacted`: nothing is left in the -wal."""
+    configuration, so inboxd would begin anew with it. `compacted`: nothing is left in the -wal.
+    `shared_models`: names of those that were trained with its mail, and are trained anew without it
+    when inboxd runs again."""
 
     account: str
     messages: int
@@ -47,6 +51,7 @@ class AccountForgotten:
     kept_elsewhere: tuple[Path, ...]
     dry_run: bool
     compacted: bool = True
+    shared_models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,9 @@ def forget_account(app: Application, name: str, *, dry_run: bool = False) -> Acc
         paths = tuple(path for path in _paths(app.state_dir, name) if path.exists())
         with app.store.read() as work:
             account = work.accounts.get(name)
-            known = [each.name for each in work.accounts.every()]
-            if account is None and not paths:
+            known = [each.name for each in work.accounts.every() if not is_shared(each.name)]
+            traces = traces_of(work, name)
+            if account is None and not paths and not traces:
                 raise NotFound(
                     f"Nothing is known of an account {name!r}.",
                     next_step=f"Known accounts: {', '.join(known) or 'none'}.",
@@ -98,10 +104,12 @@ def forget_account(app: Application, name: str, *, dry_run: bool = False) -> Acc
                 configured=name in app.settings.accounts,
                 kept_elsewhere=tuple(sorted(app.state_dir.glob("replaced-*"))),
                 dry_run=dry_run,
+                shared_models=tuple(owner.removeprefix(SIGN) for owner in traces),
             )
         if dry_run:
             return found
         with app.store.write() as work:
+            _leave_shared_models(app, work, name)
             account = work.accounts.get(name)
             if account is not None:
                 work.accounts.delete(account)
@@ -111,6 +119,16 @@ def forget_account(app: Application, name: str, *, dry_run: bool = False) -> Acc
         _remove((*paths, *lock_files(app.state_dir, name, but_not_of=others)))
     log.info("forget.account", messages=found.messages, compacted=compacted)
     return replace(found, compacted=compacted)
+
+
+def _leave_shared_models(app: Application, work: UnitOfWork, name: str) -> None:
+    """Remove all shared models that were trained with an account's mail, the files first: a second
+    call finds what is left by the rows."""
+    for owner, rows in traces_of(work, name).items():
+        registry = Registry(app.state_dir / MODELS / owner)
+        registry.remove([row.version for row in rows])
+        for row in rows:
+            work.models.delete(row)
 
 
 def _paths(state_dir: Path, name: str) -> Iterator[Path]:
@@ -170,11 +188,14 @@ def _forget_in(
             counts = work.examples.count_of(ids), work.decisions.count_of(ids)
         if not ids:
             return None
-        models = app.engine.account(name)
+        models = app.models(name)
         figures = (name, len(ids), *counts, len(models.registry.versions()))
         if dry_run:
             return SenderForgotten(*figures, dry_run=True)
         # The models first: as long as the features are there, a second call finds the rest.
+        _leave_former_models(app, name, ids)
+        # Nobody who shares them trains another one before the features are gone.
+        held.enter_context(models.locked())
         models.forget(frozenset(map(str, ids)))
         RunDirectory(app.state_dir, name).remove()
         with app.store.write() as work:
@@ -187,6 +208,18 @@ def _forget_in(
     log.info("forget.sender", account=name, messages=len(ids), compacted=compacted)
     model, reason = _trained_again(app, name)
     return SenderForgotten(*figures, dry_run=False, model=model, reason=reason, compacted=compacted)
+
+
+def _leave_former_models(app: Application, name: str, ids: Collection[int]) -> None:
+    """Remove the models that an account had before it shared one, and those that it shared once."""
+    if app.share(name) is not None:
+        app.engine.account(name).forget(frozenset(map(str, ids)))
+    with app.store.read() as work:
+        traces = traces_of(work, name)
+    for owner in traces.keys() - {app.owner(name)}:
+        with model_lock(app.state_dir, owner.removeprefix(SIGN)):
+            registry = Registry(app.state_dir / MODELS / owner)
+            registry.remove([row.version for row in traces[owner]])
 
 
 def _messages_from(work: UnitOfWork, name: str, address: str) -> list[int]:

@@ -18,7 +18,7 @@ OUTDATED = "The details were deleted after [state] keep_decisions_days."
 def keep_house(app: Application, name: str) -> None:
     """Drop features of former encoders, details of old decisions, contacts that are no longer
     wanted, models beyond the kept ones, and what a deep fine-tune left that was given up."""
-    models = app.engine.account(name)
+    models = app.models(name)
     needed = {encoder.fingerprint for encoder in _encoders_in_use(models)}
     with app.store.write() as work:
         account = work.accounts.get(name)
@@ -30,7 +30,8 @@ def keep_house(app: Application, name: str) -> None:
                 limit = app.clock() - timedelta(days=days)
                 work.decisions.strip_older(account, limit, OUTDATED)
         work.commit()
-    models.prune(keep=app.settings.model.keep_models)
+    with models.locked():
+        models.prune(keep=app.settings.model.keep_models)
     RunDirectory(app.state_dir, name).remove_if_old()
 
 

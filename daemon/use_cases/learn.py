@@ -52,7 +52,7 @@ def learn(
             app.store,
             mailbox,
             name,
-            app.engine.account(name).encoder().source(settings.max_bytes),
+            app.models(name).encoder().source(settings.max_bytes),
             unfiled=unfiled_for(settings),
             progress=lambda done, total: progress("encode", done, total),
             stopped=stopped,

@@ -16,7 +16,8 @@ from trainer.meaning import Confusion, Meaning, confusions, costs_in_words, mean
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
     """One trained model. `state`: "current", "kept" (may be gone back to), "rejected" by the
-    gate, or "removed" (no longer on disk)."""
+    gate, or "removed" (no longer on disk). Of a shared one: its name and the accounts that share it
+    now, of which `account` is one."""
 
     account: str
     version: str
@@ -25,6 +26,8 @@ class ModelSummary:
     examples: int
     accuracy: float | None
     reason: str
+    shared_model: str | None = None
+    shared_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,11 @@ class ModelDetails:
 def list_models(app: Application, name: str | None) -> list[ModelSummary]:
     """All trained models, newest first."""
     found: list[ModelSummary] = []
+    # Of the accounts that share a model, one is enough to look at.
+    by_owner = {app.owner(each): each for each in reversed(app.names(name))}
     with app.store.read() as work:
-        for account_name in app.names(name):
-            account = work.accounts.get(account_name)
+        for owner, account_name in by_owner.items():
+            account = work.accounts.get(owner)
             if account is not None:
                 found += [_summary(app, account_name, row) for row in work.models.of(account)]
     return sorted(found, key=lambda model: model.created_at, reverse=True)
@@ -57,12 +62,12 @@ def list_models(app: Application, name: str | None) -> list[ModelSummary]:
 
 def show_model(app: Application, name: str, version: str | None) -> ModelDetails:
     """One model, by default the current one. Raises `NotFound`."""
-    model = app.engine.account(name)
+    model = app.models(name)
     wanted = version or model.current()
     if wanted is None:
         raise NotFound(f"Account {name} has no model yet.", next_step="Run: inboxd learn")
     with app.store.read() as work:
-        account = work.accounts.get(name)
+        account = work.accounts.get(app.owner(name))
         row = work.models.get(account, wanted) if account is not None else None
         if row is None:
             raise NotFound(
@@ -87,10 +92,11 @@ def _details(summary: ModelSummary, directory: str, report: dict[str, Any]) -> M
 
 
 def roll_back(app: Application, name: str) -> str:
-    """Go back to the model that was in use before; returns its version. Raises `NotFound`."""
-    with app.locked(name):
+    """Go back to the model that was in use before, for all accounts that share it; returns its
+    version. Raises `NotFound`."""
+    with app.locked(name), app.models(name).locked():
         try:
-            return app.engine.account(name).registry.roll_back()
+            return app.models(name).registry.roll_back()
         except RegistryError as error:
             raise NotFound(
                 f"Account {name}: {error}.", next_step="Run: inboxd models list"
@@ -98,8 +104,9 @@ def roll_back(app: Application, name: str) -> str:
 
 
 def _summary(app: Application, name: str, row: ModelRow) -> ModelSummary:
-    models = app.engine.account(name)
+    models = app.models(name)
     on_disk = {version.version for version in models.registry.versions()}
+    share = app.share(name)
     return ModelSummary(
         account=name,
         version=row.version,
@@ -108,6 +115,8 @@ def _summary(app: Application, name: str, row: ModelRow) -> ModelSummary:
         examples=row.examples,
         accuracy=row.report.get("accuracy"),
         reason=row.reason,
+        shared_model=share.name if share is not None else None,
+        shared_by=share.accounts if share is not None else (),
     )
 
 

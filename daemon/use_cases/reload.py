@@ -18,6 +18,7 @@ from typing import Any
 from classifier.manifest import replace_private
 from daemon.config.settings import Settings
 from daemon.errors import NotFound, StateError
+from daemon.learning.share import share_of
 from daemon.locks import POLL_SECONDS, running_process
 from daemon.use_cases.application import Application
 
@@ -71,7 +72,14 @@ def compare(old: Settings, new: Settings) -> Changes:
     apart = {"accounts", "logging", "metrics"}
     same = old.model_dump(exclude=apart) == new.model_dump(exclude=apart)
     both = [name for name in new.accounts if name in old.accounts]
-    unchanged = [name for name in both if same and new.accounts[name] == old.accounts[name]]
+    unchanged = [
+        name
+        for name in both
+        if same
+        and new.accounts[name] == old.accounts[name]
+        # Also when another account joined or left the model that this one shares.
+        and share_of(new, name) == share_of(old, name)
+    ]
     return Changes(
         added=tuple(name for name in new.accounts if name not in old.accounts),
         removed=tuple(name for name in old.accounts if name not in new.accounts),

@@ -151,7 +151,7 @@ def examples_of_account(app: Application, name: str) -> tuple[list[Example], dic
 
     Raises `NotFound` when nothing was gathered yet.
     """
-    featurizer = app.engine.account(name).encoder().featurizer
+    featurizer = app.models(name).encoder().featurizer
     data = training_set(app.store, name, featurizer.fingerprint, min_per_folder=1)
     if not data.examples:
         raise NotFound(
@@ -171,5 +171,5 @@ def honest_from(app: Application, name: str, examples: Sequence[Example]) -> int
 
     After a deep fine-tune the encoder itself has seen the older ones. 0 without one.
     """
-    seen = app.engine.account(name).encoder().seen
+    seen = app.models(name).encoder().seen
     return max((at + 1 for at, one in enumerate(examples) if one.key in seen), default=0)

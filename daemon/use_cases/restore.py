@@ -24,6 +24,7 @@ from classifier.manifest import flush_to_disk, make_private_directory, replace_p
 from daemon.archive import Progress, read_archive
 from daemon.errors import ArchiveBroken, NotFound, StateError
 from daemon.learning.gather import ignore
+from daemon.learning.share import is_shared
 from daemon.locks import sole_access
 from daemon.store import (
     DATABASE_NAME,
@@ -121,7 +122,11 @@ def restore(
     return Restored(
         created_at=datetime.fromisoformat(manifest["created"]),
         accounts=accounts,
-        unknown=tuple(each.name for each in accounts if each.name not in configured),
+        unknown=tuple(
+            each.name
+            for each in accounts
+            if each.name not in configured and not is_shared(each.name)
+        ),
         replaced=state_dir / aside if aside is not None else None,
     )
 
@@ -185,10 +190,11 @@ def _prepare(
     try:
         with store.write() as work:
             known = {account.name: account for account in work.accounts.every()}
-            if chosen is not None and chosen.account not in known:
+            names = [name for name in known if not is_shared(name)]
+            if chosen is not None and chosen.account not in names:
                 raise NotFound(
                     f"The backup has no account {chosen.account!r}.",
-                    next_step=f"It has: {', '.join(known) or 'none'}.",
+                    next_step=f"It has: {', '.join(names) or 'none'}.",
                 )
             for name, account in known.items():
                 if chosen is not None and name != chosen.account:

@@ -40,7 +40,7 @@ def similar_mails(
 
     Raises `NotFound`, `ModelError`, and with `subjects` `MailboxError`.
     """
-    judge = app.engine.account(name).judge()
+    judge = app.models(name).judge()
     if judge is None:
         raise ModelError(f"Account {name} has no model yet.")
     with app.store.read() as work:

@@ -15,6 +15,7 @@ from daemon.use_cases.application import Application
 from daemon.use_cases.costs import cost_warnings
 from daemon.use_cases.notice_channels import notice_warning
 from daemon.use_cases.rules import rule_warnings
+from daemon.use_cases.shares import share_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class AccountState:
     not undone, `left` those it left in the inbox, `unreadable` those among them that it could not
     read, `corrections` the moves by people that taught something, `overruled` the moves of inboxd
     that people changed, `held` the moves that came in a burst and are not learned from until they
-    are confirmed (`inboxd held`).
+    are confirmed (`inboxd held`). `shared_model` is the name of the model that the account shares,
+    `shared_with` the accounts with which it does.
     """
 
     name: str
@@ -69,6 +71,8 @@ class AccountState:
     folders: tuple[FolderState, ...]
     held: int = 0
     warnings: tuple[str, ...] = ()
+    shared_model: str | None = None
+    shared_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +98,13 @@ def status(app: Application) -> Status:
 def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
     mode = app.account(name).mode.value
     account = work.accounts.get(name)
-    model = app.engine.account(name).current()
+    model = app.models(name).current()
+    share = app.share(name)
+    shared_model = share.name if share is not None else None
+    shared_with = share.others(name) if share is not None else ()
     if account is None:
-        return AccountState(name, "new", mode, 0, 0, 0, 0, 0, 0, 0, model, None, None, None, ())
+        nothing = AccountState(name, "new", mode, 0, 0, 0, 0, 0, 0, 0, model, None, None, None, ())
+        return replace(nothing, shared_model=shared_model, shared_with=shared_with)
     counts = work.decisions.counts(account)
     return AccountState(
         name=name,
@@ -113,15 +121,18 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
         last_cycle=account.last_cycle_at,
         error=account.last_error,
         # Looked at anew: the last pass may have had no mail to judge, and so no use for a model.
-        notice=app.engine.account(name).damage() or account.notice,
-        folders=_folders(app, work, account, model),
+        notice=app.models(name).damage() or account.notice,
+        folders=_folders(app, work, name, account, model),
         held=work.corrections.count_held(account),
         warnings=tuple(_warnings(app, name, work.folders.of(account))),
+        shared_model=shared_model,
+        shared_with=shared_with,
     )
 
 
 def _warnings(app: Application, name: str, folders: Sequence[Folder]) -> Iterator[str]:
-    """What in the configuration does not suit the folders that there are."""
+    """What in the configuration does not suit the folders or the accounts that there are."""
+    yield from share_warnings(app, name)
     yield from cost_warnings(app, name, [f.name for f in folders if f.role is Role.LABEL])
     if (about_notices := notice_warning(app, name)) is not None:
         yield about_notices
@@ -143,16 +154,24 @@ def _state(account: Account, model: str | None) -> str:
 
 
 def _folders(
-    app: Application, work: UnitOfWork, account: Account, model: str | None
+    app: Application, work: UnitOfWork, name: str, account: Account, model: str | None
 ) -> tuple[FolderState, ...]:
-    row = work.models.get(account, model) if model is not None else None
+    owner = work.accounts.get(app.owner(name))
+    row = work.models.get(owner, model) if owner is not None and model is not None else None
     report: Mapping[str, Any] = row.report if row else {}
     examples = work.examples.counts_by_folder(account)
-    folders = [f for f in work.folders.of(account) if f.role is Role.LABEL]
+    every = work.folders.of(account)
+    labels = app.labels(name, every)
+    folders = [f for f in every if f.role is Role.LABEL]
     messages = work.placements.counts(folders)
     states = (
         _folder(
-            app.settings, folder, report, examples.get(folder.id, 0), messages.get(folder.id, 0)
+            app.settings,
+            folder,
+            labels[folder.id],
+            report,
+            examples.get(folder.id, 0),
+            messages.get(folder.id, 0),
         )
         for folder in folders
     )
@@ -172,10 +191,15 @@ def _suspended(state: FolderState, row: Promise) -> FolderState:
 
 
 def _folder(
-    settings: Settings, folder: Folder, report: Mapping[str, Any], examples: int, messages: int
+    settings: Settings,
+    folder: Folder,
+    label: str,
+    report: Mapping[str, Any],
+    examples: int,
+    messages: int,
 ) -> FolderState:
     target = report.get("target_precision", settings.model.target_precision)
-    known = report.get("thresholds", {}).get(str(folder.id))
+    known = report.get("thresholds", {}).get(label)
     if known is None:
         lacking = max(settings.training.min_examples_per_folder - examples, 0)
         missing = _mails(lacking) if lacking else "the next training"
@@ -188,7 +212,7 @@ def _folder(
     if known["threshold"] is not None:
         return FolderState(folder.name, "sorting", *figures)
     # Models of earlier versions do not tell.
-    lacks = report.get("per_label", {}).get(str(folder.id), {}).get("missing") or {}
+    lacks = report.get("per_label", {}).get(label, {}).get("missing") or {}
     mails, right = lacks.get("mails", 0), lacks.get("right_predictions")
     return FolderState(
         *(folder.name, "suggesting", *figures),

@@ -94,13 +94,13 @@ def review_promises(app: Application, name: str) -> Reviewed:
     The caller holds the account's lock, and calls it after people's moves were noticed. Raises
     `ModelError` when nobody can tell which model is in use.
     """
-    version = app.engine.account(name).current()
+    version = app.models(name).current()
     now = app.clock()
     with app.store.write() as work:
         account = work.accounts.get(name)
         if account is None or version is None:
             return Reviewed()
-        report = _report(work, account, version)
+        report = _report(app, work, name, version)
         trusted = lift_unmeant(work, account)
         for row in work.promises.broken(account):
             if row.reviewed_with != version:
@@ -127,8 +127,10 @@ def list_folders(app: Application, name: str | None) -> list[LiveFolder]:
         for account_name in app.names(name):
             account = work.accounts.get(account_name)
             if account is not None:
-                version = app.engine.account(account_name).current()
-                promised = _promised(app, _report(work, account, version) if version else {})
+                version = app.models(account_name).current()
+                promised = _promised(
+                    app, _report(app, work, account_name, version) if version else {}
+                )
                 found += _live(app, work, account_name, account, promised)
     return found
 
@@ -175,8 +177,9 @@ def trust(app: Application, name: str, folder: str) -> BrokenPromise:
     return ended
 
 
-def _report(work: UnitOfWork, account: Account, version: str) -> dict[str, Any]:
-    row = work.models.get(account, version)
+def _report(app: Application, work: UnitOfWork, name: str, version: str) -> dict[str, Any]:
+    owner = work.accounts.get(app.owner(name))
+    row = work.models.get(owner, version) if owner is not None else None
     return row.report if row is not None else {}
 
 
@@ -196,7 +199,8 @@ def _would_be(
 ) -> Iterator[WouldBe]:
     """What the model in use says, unseen, of mail that was filed since the suspension, where
     that would have been moved into the folder."""
-    known = report.get("thresholds", {}).get(str(row.folder_id)) or {}
+    own = app.labels(name, work.folders.of(account)).get(row.folder_id)
+    known = report.get("thresholds", {}).get(own) or {}
     threshold = known.get("threshold")
     if threshold is None or row.broken_at is None:
         return
@@ -204,7 +208,7 @@ def _would_be(
     for example in work.examples.usable(account):
         label, confidence = said.get(str(example.message_id), ("", 0.0))
         is_new = example.labelled_at >= row.broken_at
-        if is_new and label == str(row.folder_id) and confidence >= threshold:
+        if is_new and label == own and confidence >= threshold:
             yield WouldBe(example.labelled_at, example.folder_id == row.folder_id)
 
 
@@ -215,7 +219,7 @@ def _held_out(app: Application, name: str, version: str) -> dict[str, tuple[str,
     from daemon.learning.incumbent import HELD_OUT_FILE  # noqa: PLC0415
 
     try:
-        text = read_listed(app.engine.account(name).registry.path(version), HELD_OUT_FILE)
+        text = read_listed(app.models(name).registry.path(version), HELD_OUT_FILE)
         return {key: (str(label), float(p)) for key, (label, p) in json.loads(text).items()}
     except (ArtifactBroken, ValueError) as error:
         log.warning("promises.no_predictions", version=version, kind=type(error).__name__)

@@ -120,3 +120,28 @@ def test_a_damaged_pointer_is_named(registry: Registry, content: str) -> None:
     (registry.root / "current.json").write_text(content)
     with pytest.raises(RegistryError, match="damaged"):
         registry.current()
+
+
+def test_removed_versions_are_gone_and_the_one_before_is_current(registry: Registry) -> None:
+    """What was promoted last of those that stay; without any, none is."""
+    first, second, third, never = (made(registry, hours) for hours in range(4))
+    for version in (first, second, third):
+        registry.promote(version)
+    registry.remove([second, third])
+    assert registry.current() == first
+    assert registry.former() is None
+    assert [info.version for info in registry.versions()] == [first, never]
+    registry.remove([first])
+    assert registry.current() is None
+    assert [info.version for info in registry.versions()] == [never]
+
+
+def test_removing_what_is_not_in_use_leaves_the_pointer(registry: Registry) -> None:
+    """An earlier version goes out of the way back, one never promoted was not in it."""
+    first, second, never = (made(registry, hours) for hours in range(3))
+    for version in (first, second):
+        registry.promote(version)
+    registry.remove([never])
+    assert (registry.current(), registry.former()) == (second, first)
+    registry.remove([first])
+    assert (registry.current(), registry.former()) == (second, None)

@@ -260,3 +260,11 @@ def test_a_cost_that_makes_no_sense_is_a_fault(faults_in: Faults, line: str, pro
 
     assert problem in fault.problem
     assert "Schadensmeldungen -> Kündigungen" in fault.mend
+
+
+def test_a_shared_model_needs_a_name_that_a_file_can_have(faults_in: Faults) -> None:
+    """The mend shows one."""
+    fault = faults_in(ACCOUNT + 'shared_model = "our team"\n')["accounts.private.shared_model"]
+
+    assert fault.problem == "is not a name for a shared model"
+    assert 'shared_model = "team"' in fault.mend

@@ -299,3 +299,51 @@ def test_settings_compare_by_value() -> None:
     two = Settings(accounts={"b": account, "a": account})
     assert compare(one, two) == Changes(unchanged=("b", "a"))
     assert json.loads(json.dumps(compare(one, two).unchanged)) == ["b", "a"]
+
+
+def test_only_accounts_whose_sharing_changed_begin_anew(app: Application) -> None:
+    """Whoever shares with one that leaves is concerned, whoever does not is not."""
+    team = {"shared_model": "team"}
+    base = next(iter(app.settings.accounts.values()))
+
+    def settings(**accounts: Mapping[str, Any]) -> Settings:
+        changed = {name: base.model_copy(update=dict(each)) for name, each in accounts.items()}
+        return app.settings.model_copy(update={"accounts": changed})
+
+    shared = settings(first=team, second=team, third={})
+    assert compare(shared, settings(first=team, second={}, third={})) == Changes(
+        changed=("first", "second"), unchanged=("third",)
+    )
+    assert compare(shared, settings(first=team, third={})) == Changes(
+        removed=("second",), changed=("first",), unchanged=("third",)
+    )
+    assert compare(shared, shared) == Changes(unchanged=("first", "second", "third"))
+
+
+def test_an_account_that_is_left_alone_forgets_the_other_ones_mail(
+    tmp_path: Path, encoder: Path, world: World
+) -> None:
+    """While the daemon runs: it begins anew, and trains without being asked."""
+    servers = {name: world.servers[name] for name in ("first", "second")}
+    account = {**POLLS, "shared_model": "team"}
+    with closing(
+        make_app(
+            tmp_path / "state",
+            encoder,
+            servers,
+            connect=world.connect,
+            account=account,
+            training={"debounce_seconds": 0},
+        )
+    ) as app:
+        learn(app, "first")
+        both = learn(app, "second").refit.version
+        with running(app) as service:
+            done = service.reload(reread(first={}, second={"shared_model": None}))
+            assert done.changes.changed == ("first", "second")
+            models = service.app.models("first")
+            assert both is not None
+            former = models.registry.path(both)
+            eventually(lambda: not former.exists(), "the end of the model of both")
+            eventually(lambda: models.current() is not None, "a model without the other account")
+            assert models.current() != both

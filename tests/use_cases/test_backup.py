@@ -454,3 +454,29 @@ def test_a_restore_that_is_killed_anywhere_is_all_or_nothing(
     assert outcomes[0] == "old"
     assert outcomes.count("resumed") >= 3
     assert os.path.isdir(state)  # noqa: PTH112 - the last one went through
+
+
+def test_a_shared_model_is_in_the_backup_and_comes_back(tmp_path: Path, encoder: Path) -> None:
+    """With its history; taking one account out leaves it behind, and nobody asks for its name."""
+    servers = {"info": filled_server(), "support": FakeServer()}
+    sharing = {"shared_model": "team"}
+    with closing(make_app(tmp_path / "state", encoder, servers, account=sharing)) as app:
+        version = learn(app, "info").refit.version
+        run_cycle_once(app, "support")
+        made = back_up(app, tmp_path / "backup.tar")
+        assert {each.name: each.current for each in made.accounts} == {
+            "@team": version,
+            "info": None,
+            "support": None,
+        }
+    restored = restore(tmp_path / "other", made.file, START, configured=servers)
+    assert restored.unknown == ()
+    with closing(make_app(tmp_path / "other", encoder, servers, account=sharing)) as app:
+        assert {state.model for state in status(app).accounts} == {version}
+        assert all(f.state == "sorting" for f in status(app).accounts[0].folders)
+        assert not is_learning_due(app, "info")
+    alone = Chosen("info", "info")
+    taken = restore(tmp_path / "alone", made.file, START, configured=servers, chosen=alone)
+    assert [each.name for each in taken.accounts] == ["info"]
+    with pytest.raises(NotFound):
+        restore(tmp_path / "third", made.file, START, chosen=Chosen("@team", "team"))
