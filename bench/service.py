@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -346,11 +347,20 @@ def _elsewhere(place: Path, servers: _Servers, program: Path, archive_file: Path
     with NotifySocket() as supervisor:
         daemon = _Daemon(home, supervisor)
         try:
-            wait_until(lambda: sum("cycle.done" in line for line in daemon.lines) >= 2)
+            wait_until(lambda: _healthy(home) >= {"anja", "bernd"})
             _sorts(servers, ("anja", "bernd"), first=1)
             daemon.stop()
         finally:
             daemon.kill()
+
+
+def _healthy(home: Home) -> set[str]:
+    """The accounts that have done a good pass since the daemon's start."""
+    asked = home.run("health", "--json")
+    found: set[str] = {
+        each["name"] for each in json.loads(asked.stdout)["accounts"] if each["state"] == "ok"
+    }
+    return found
 
 
 def _say(title: str, text: str) -> None:
