@@ -63,6 +63,23 @@ class Ridge:
         self._classes = classes.astype(np.int64)
         self._solved = self._forward(_one_hot(self._classes, class_count))  # [n, C + 1]
 
+    @classmethod
+    def of_factor(
+        cls, factor: Floats, classes: Integers, ridge: float, class_count: int | None = None
+    ) -> Ridge:
+        """Over a factor that is there already. O(n² C).
+
+        `factor` is [capacity, capacity] in Fortran order, of which the lower triangle of the first
+        [n, n] is used; it is neither copied nor changed, and nothing may be appended.
+        """
+        one = cls.__new__(cls)
+        one._ridge = ridge
+        one._size = len(classes)
+        one._factor = factor
+        one._classes = classes.astype(np.int64)
+        one._solved = one._forward(_one_hot(one._classes, class_count))
+        return one
+
     def __len__(self) -> int:
         return self._size
 
@@ -139,7 +156,8 @@ class Ridge:
         """
         start = 0 if newest is None else max(self._size - newest, 0)
         last = slice(start, self._size)
-        inverse, info = lapack.strtri(np.asfortranarray(self._factor[last, last]), lower=1)
+        corner = np.asfortranarray(np.tril(self._factor[last, last]))
+        inverse, info = lapack.strtri(corner, lower=1)
         if info != 0:
             raise ValueError("the factor is singular")
         diagonal = np.einsum("ij,ij->j", inverse, inverse)[:, None]
@@ -159,15 +177,7 @@ class Ridge:
         return self._solve(self._solved, transposed=1)
 
     def _solve(self, right: Floats, transposed: int) -> Floats:
-        capacity = len(self._factor)
-        padded = np.zeros((capacity, right.shape[1]), dtype=np.float32, order="F")
-        padded[: self._size] = right
-        solved, info = lapack.strtrs(
-            self._factor[:, : self._size], padded, lower=1, trans=transposed, overwrite_b=1
-        )
-        if info != 0:
-            raise ValueError("the factor is singular")
-        return np.ascontiguousarray(solved[: self._size])
+        return solve_triangle(self._factor, right, transposed=transposed)
 
     def _grow(self) -> None:
         if self._size < len(self._factor):
@@ -176,6 +186,17 @@ class Ridge:
         larger = np.zeros((capacity, capacity), dtype=np.float32, order="F")
         larger[: self._size, : self._size] = self._factor
         self._factor = larger
+
+
+def solve_triangle(factor: Floats, right: Floats, *, transposed: int = 0) -> Floats:
+    """L⁻¹ (or L⁻ᵀ) times `right` [n, k], L the lower triangle of the first [n, n] of `factor`."""
+    size, count = right.shape
+    padded = np.zeros((len(factor), count), dtype=np.float32, order="F")
+    padded[:size] = right
+    solved, info = lapack.strtrs(factor[:, :size], padded, lower=1, trans=transposed, overwrite_b=1)
+    if info != 0:
+        raise ValueError("the factor is singular")
+    return np.ascontiguousarray(solved[:size])
 
 
 def _one_hot(classes: Integers, count: int | None = None) -> Floats:
