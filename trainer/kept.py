@@ -15,17 +15,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classifier.features import Features, of_text
+from classifier.features import Features
 from classifier.space import BlockWeights, FeatureSpace
 from trainer.descriptions import blocks_for
 from trainer.examples import Example
 from trainer.fit import FitSettings, RidgeTrained, ridge
-from trainer.head import HeadWeights, check_trainable
+from trainer.head import check_trainable
 from trainer.heads import Learner, TrainedHead
 from trainer.pairs import Pairs
 from trainer.ridge import Ridge
 
 Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
 
 RELEARN_SHARE = 0.25
 """The space is learnt anew when so large a share of the mail that it comes from has come or gone
@@ -66,7 +67,7 @@ class KeptRidge:
         return None if self._kept is None else self._kept.space
 
     def learner(self, settings: FitSettings) -> Learner:
-        """The ridge head as `trainer.fit.ridge` learns it, from what is kept where that is possible.
+        """The ridge head as `trainer.fit.ridge` learns it, from what is kept where possible.
 
         More than `exact_up_to` examples, and those of a start that other mail helps (background),
         are learnt from scratch, and nothing of them is kept.
@@ -116,10 +117,12 @@ class _KeptHead(RidgeTrained):
         self._numbers = {label: number for number, label in enumerate(self.labels)}
         self._space = kept.space
         self._design = kept.pairs.design
-        self._ridge = Ridge.of_factor(
+        self._ridge = Ridge(
             kept.pairs.factor,
             self._numbered([one.label for one in self.examples]),
+            np.array([one.weight for one in self.examples], dtype=np.float32),
             kept.ridge_lambda,
+            factorised=True,
         )
 
     def append(self, example: Example) -> Floats:
@@ -131,11 +134,8 @@ class _KeptHead(RidgeTrained):
         similar = self._pairs.against(features)
         return np.asarray(self._ridge.scores(similar[None, :])[0])
 
-    def weights(self, *, rare_words: bool = True) -> HeadWeights:
-        """See `Head.weights`."""
-        keys, wide, deep = self._design.primal(self._pairs.by_row(self._ridge.alpha()))
-        if not rare_words:
-            counts = self._design.frequencies(self._pairs.left_out)
-            kept = ~of_text(keys) | (counts > 1)
-            keys, wide = keys[kept], wide[kept]
-        return HeadWeights(self._space.with_active(keys), wide, deep)
+    def _frequencies(self) -> Integers:
+        return self._design.frequencies(self._pairs.left_out)
+
+    def _by_row(self, alpha: Floats) -> Floats:
+        return self._pairs.by_row(alpha)

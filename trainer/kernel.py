@@ -133,14 +133,19 @@ class Design:
             counts[columns] += not is_out[first + number]
         return counts[self._order()]
 
-    def primal(self, alpha: Floats) -> tuple[Keys, Floats, Floats]:
+    def primal(
+        self, alpha: Floats, chosen: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[Keys, Floats, Floats]:
         """Xᵀα: ascending keys [a], wide weights [a, C], deep weights [C, hidden].
 
-        Rows that wait are added one by one: joining them to the matrix would cost more.
+        `chosen`: which of the `keys` are wanted. Rows that wait are added one by one: joining them
+        to the matrix would cost more.
         """
         first, width = self._base.shape
-        wide = np.zeros((self.column_count, alpha.shape[1]), dtype=np.float32)
-        wide[:width] = self._base.T @ alpha[:first]
+        wide = np.asarray(self._base.T @ alpha[:first], dtype=np.float32)
+        if self.column_count > width:
+            more = np.zeros((self.column_count - width, alpha.shape[1]), dtype=np.float32)
+            wide = np.concatenate([wide, more])
         for (columns, values), weights in zip(self._tail, alpha[first:], strict=True):
             wide[columns] += values[:, None] * weights
         deep = np.zeros((alpha.shape[1], self._deep[0].shape[1]), dtype=np.float32)
@@ -148,8 +153,12 @@ class Design:
         for part in self._deep:
             deep += alpha[start : start + len(part)].T @ part
             start += len(part)
-        order = self._order()
+        order = self._order() if chosen is None else self._order()[chosen]
         return self._keys()[order], wide[order], deep
+
+    def keys(self) -> Keys:
+        """[a] the features seen so far, ascending."""
+        return self._keys()[self._order()]
 
     @property
     def bytes(self) -> int:
@@ -163,9 +172,15 @@ class Design:
         later = np.fromiter(self._later, dtype=np.uint32, count=len(self._later))
         return np.concatenate([self._active, later])
 
-    def _order(self) -> Integers | slice:
-        """Columns by ascending key."""
-        return np.argsort(self._keys()) if self._later else slice(None)
+    def _order(self) -> Integers:
+        """Columns by ascending key. The first ones are in order; the later ones come between."""
+        first = np.arange(len(self._active))
+        if not self._later:
+            return first
+        keys = self._keys()[len(first) :]
+        by_key = np.argsort(keys)
+        places = np.searchsorted(self._active, keys[by_key])
+        return np.insert(first, places, len(first) + by_key)
 
     def _columns(self, rows: Rows, *, number: bool = True) -> Integers:
         """[nnz] column numbers. Features not seen so far: the next ones, or −1."""

@@ -47,38 +47,21 @@ class Ridge:
         weights: Floats,
         ridge: float,
         class_count: int | None = None,
+        *,
+        factorised: bool = False,
     ) -> None:
         """Factorise [n, n] `gram`, which is overwritten. O(n³/3).
 
         `weights` [n]: how much each mail counts, positive. `ridge` is λ. `class_count`: when
-        there are more classes than occur here.
+        there are more classes than occur here. `factorised`: L is there already, as the lower
+        triangle of the first [n, n] of `gram`, which is [capacity, capacity] in Fortran order and
+        neither copied nor changed: O(n² C), and nothing may be appended.
         """
         self._ridge = ridge
         self._size = len(classes)
-        gram[np.diag_indices_from(gram)] += np.float32(ridge) / weights
-        factor, info = lapack.spotrf(gram, lower=1, clean=1, overwrite_a=1)
-        if info != 0:
-            raise ValueError(f"the Gram matrix is not positive definite (minor {info})")
-        self._factor: Floats = factor  # [capacity, capacity] Fortran order; rows < size in use
+        self._factor: Floats = gram if factorised else _factorised(gram, weights, ridge)
         self._classes = classes.astype(np.int64)
         self._solved = self._forward(_one_hot(self._classes, class_count))  # [n, C + 1]
-
-    @classmethod
-    def of_factor(
-        cls, factor: Floats, classes: Integers, ridge: float, class_count: int | None = None
-    ) -> Ridge:
-        """Over a factor that is there already. O(n² C).
-
-        `factor` is [capacity, capacity] in Fortran order, of which the lower triangle of the first
-        [n, n] is used; it is neither copied nor changed, and nothing may be appended.
-        """
-        one = cls.__new__(cls)
-        one._ridge = ridge
-        one._size = len(classes)
-        one._factor = factor
-        one._classes = classes.astype(np.int64)
-        one._solved = one._forward(_one_hot(one._classes, class_count))
-        return one
 
     def __len__(self) -> int:
         return self._size
@@ -186,6 +169,15 @@ class Ridge:
         larger = np.zeros((capacity, capacity), dtype=np.float32, order="F")
         larger[: self._size, : self._size] = self._factor
         self._factor = larger
+
+
+def _factorised(gram: Floats, weights: Floats, ridge: float) -> Floats:
+    """L of K + Λ, in place of `gram`: [capacity, capacity] Fortran order."""
+    gram[np.diag_indices_from(gram)] += np.float32(ridge) / weights
+    factor, info = lapack.spotrf(gram, lower=1, clean=1, overwrite_a=1)
+    if info != 0:
+        raise ValueError(f"the Gram matrix is not positive definite (minor {info})")
+    return np.asarray(factor)
 
 
 def solve_triangle(factor: Floats, right: Floats, *, transposed: int = 0) -> Floats:

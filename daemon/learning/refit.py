@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from trainer.tensorboard import log_curves
 if TYPE_CHECKING:
     from daemon.learning.engine import AccountEncoder, AccountModel, Engine
     from daemon.learning.gather import FeatureSource, TrainingSet
+    from daemon.learning.kept import AccountMemory
     from trainer.descriptions import Description
     from trainer.evaluate import Report
     from trainer.fit import FitSettings, Fitted
@@ -49,6 +50,7 @@ class RefitSettings:
     `descriptions`: sentence by folder name. `blocks`: weight by block, the defaults where none
     is given. `costs`: of mistakes, by folder name. `classic`: None for the ridge head.
     `curve_log`: where TensorBoard looks for what learns in steps, None when it is not wanted.
+    `keep_mb`: how many megabytes may stay in memory between two fits, of all accounts together.
     """
 
     max_bytes: int
@@ -62,6 +64,7 @@ class RefitSettings:
     costs: Costs = NO_COSTS
     classic: ClassicSettings | None = None
     curve_log: Path | None = None
+    keep_mb: int = 0
 
     def for_fit(self) -> FitSettings:
         """The same in the trainer's terms."""
@@ -174,11 +177,13 @@ def refit(
     if stopped():
         # A model of half the examples would pass for one of all of them.
         return Refit(None, False, "Stopped before training.", 0, {}, 0.0, {}, None)
-    data, data_hash, costs = _gathered(store, account_name, source, settings)
+    memory = engine.kept.take(account_name, store, encoder.fingerprint)
+    data, data_hash, costs = _gathered(store, account_name, source, settings, memory)
     try:
         candidate = _Candidate.train(
             data,
             settings,
+            _learner(settings, memory),
             costs,
             encoder,
             evaluate=evaluate,
@@ -197,6 +202,7 @@ def refit(
     if verdict.promote:
         models.registry.promote(version)
     _record(store, account_name, version, candidate, verdict, data_hash, now)
+    engine.kept.give_back(account_name, memory, version, settings.keep_mb * 1_000_000)
     models.prune(keep=settings.keep_models)
     seconds = time.perf_counter() - started
     log.info(
@@ -241,13 +247,15 @@ def unfiled_for(settings: RefitSettings) -> int:
 
 
 def _gathered(
-    store: Store, account_name: str, source: FeatureSource, settings: RefitSettings
+    store: Store,
+    account_name: str,
+    source: FeatureSource,
+    settings: RefitSettings,
+    memory: AccountMemory,
 ) -> tuple[TrainingSet, str, Costs]:
     """What there is to learn from, descriptions included, the hash that identifies it, and the
     costs of mistakes by label."""
-    from classifier.features import Features  # noqa: PLC0415 - numpy
-    from daemon.learning.gather import training_set  # noqa: PLC0415
-    from trainer.descriptions import description_examples  # noqa: PLC0415
+    from daemon.learning.gather import training_set  # noqa: PLC0415 - numpy
 
     described: list[Description] = []
     data_hash, costs = "", NO_COSTS
@@ -264,11 +272,9 @@ def _gathered(
         min_per_folder=settings.min_per_folder,
         described={each.label for each in described},
         unfiled=unfiled_for(settings) if described else 0,
+        memo=memory.features,
     )
-    # A handful of texts: encoding them anew is cheaper than a place to keep them.
-    examples = description_examples(
-        described, lambda mails: [Features.from_bytes(f) for f in source.featurize(mails)]
-    )
+    examples = memory.description_examples(described, source)
     return data.with_descriptions(described, examples), data_hash, costs
 
 
@@ -280,14 +286,15 @@ class _Candidate:
     fitted: Fitted
     settings: FitSettings
     evaluation: Report | None
-    more: Mapping[str, Any]
-    """For the report, beside what is measured here."""
+    report: Mapping[str, Any]
+    """The figures of the fit without the single predictions, plus names and thresholds."""
 
     @classmethod
     def train(
         cls,
         data: TrainingSet,
         settings: RefitSettings,
+        learner: Learner,
         costs: Costs,
         encoder: AccountEncoder,
         *,
@@ -311,7 +318,7 @@ class _Candidate:
             costs=costs,
             encoder=encoder.describe(),
             background=data.background,
-            learner=_learner(settings),
+            learner=learner,
             seen=encoder.seen,
         )
         evaluation = None
@@ -324,26 +331,13 @@ class _Candidate:
                     chosen,
                     target_precision=settings.target_precision,
                     costs=costs,
-                    learner=_learner(settings),
+                    learner=_classic(settings),
                     seen=encoder.seen,
                     split=random_split(data.examples) if random else None,
                 )
                 more = {**more, "split": "random" if random else "time"}
-        return cls(data, fitted, chosen, evaluation, more)
-
-    @property
-    def report(self) -> dict[str, Any]:
-        """The figures of the fit without the single predictions, plus names and thresholds."""
-        figures = self.fitted.report.as_dict()
-        del figures["held_out"]
-        figures["label_names"] = dict(self.data.label_names)
-        figures["thresholds"] = self.fitted.model.config.thresholds
-        figures["head"] = self.fitted.model.config.head
-        if self.fitted.curves is not None and self.fitted.curves.points:
-            figures["curves"] = self.fitted.curves.as_dict()
-        if self.evaluation is not None:
-            figures["evaluation"] = self.evaluation.as_dict()
-        return {**figures, **self.more}
+        report = _report(fitted, data.label_names, evaluation)
+        return cls(data, fitted, chosen, evaluation, {**report, **more})
 
     def judge(
         self, models: AccountModel, store: Store, encoder: AccountEncoder, turned_away: int
@@ -390,8 +384,28 @@ class _Candidate:
         )
 
 
-def _learner(settings: RefitSettings) -> Learner | None:
-    """The kind of head that the configuration asks for; None: the ridge head."""
+def _report(
+    fitted: Fitted, label_names: Mapping[str, str], evaluation: Report | None
+) -> dict[str, Any]:
+    figures = replace(fitted.report, held_out={}).as_dict()
+    del figures["held_out"]
+    figures["label_names"] = dict(label_names)
+    figures["thresholds"] = fitted.model.config.thresholds
+    figures["head"] = fitted.model.config.head
+    if fitted.curves is not None and fitted.curves.points:
+        figures["curves"] = fitted.curves.as_dict()
+    if evaluation is not None:
+        figures["evaluation"] = evaluation.as_dict()
+    return figures
+
+
+def _learner(settings: RefitSettings, memory: AccountMemory) -> Learner:
+    """The kind of head that the configuration asks for; the ridge head from what is kept."""
+    return _classic(settings) or memory.ridge.learner(settings.for_fit())
+
+
+def _classic(settings: RefitSettings) -> Learner | None:
+    """The classic head, None where the configuration asks for the ridge head."""
     if settings.classic is None:
         return None
     from trainer.classic import classic  # noqa: PLC0415 - loads torch
@@ -418,7 +432,7 @@ def _record(
                 reason=verdict.reason,
                 examples=len(candidate.data.examples),
                 data_hash=data_hash,
-                report=candidate.report | {"gate": {**verdict.figures, "rule": verdict.rule}},
+                report={**candidate.report, "gate": {**verdict.figures, "rule": verdict.rule}},
                 created_at=now,
             )
         )

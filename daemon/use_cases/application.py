@@ -120,6 +120,7 @@ class Application:
             costs=self.costs,
             classic=self._classic(),
             curve_log=self.curve_log(name),
+            keep_mb=training.keep_fit_mb,
         )
 
     def _classic(self) -> ClassicSettings | None:

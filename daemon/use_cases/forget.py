@@ -101,6 +101,7 @@ def forget_account(app: Application, name: str, *, dry_run: bool = False) -> Acc
             )
         if dry_run:
             return found
+        app.engine.kept.drop(name)
         with app.store.write() as work:
             account = work.accounts.get(name)
             if account is not None:
@@ -176,6 +177,7 @@ def _forget_in(
             return SenderForgotten(*figures, dry_run=True)
         # The models first: as long as the features are there, a second call finds the rest.
         models.forget(frozenset(map(str, ids)))
+        app.engine.kept.drop(name)
         RunDirectory(app.state_dir, name).remove()
         with app.store.write() as work:
             work.features.drop(ids)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.trainer.mailboxes import example, features, mailbox
 from trainer.errors import ModelNotTrainable
 from trainer.examples import Example, Source, in_time_order
-from trainer.fit import FitSettings, Fitted, fit
+from trainer.fit import FitSettings, Fitted, RidgeTrained, fit
 from trainer.head import Head
 from trainer.kept import RELEARN_SHARE, KeptRidge
 from trainer.replay import ReplaySettings
@@ -28,8 +28,6 @@ def from_scratch(examples: Sequence[Example], kept: KeptRidge, settings: FitSett
     assert space is not None
 
     def learn(known: Sequence[Example], _background: object) -> object:
-        from trainer.fit import RidgeTrained
-
         head = RidgeTrained(known, settings.ridge_lambda, space=space)
         head.rare_words = len(known) <= settings.rare_words_up_to
         return head
@@ -122,12 +120,12 @@ def test_moved_mail_changes_neither_similarities_nor_factor() -> None:
     """Other labels alone: the very same square of numbers."""
     examples, kept = mailbox(60), KeptRidge()
     fitted(examples, kept, SETTINGS)
-    before = kept._kept.pairs.factor.copy()  # type: ignore[union-attr]  # noqa: SLF001
+    before = kept._kept.pairs.factor.copy()  # type: ignore[union-attr]
     moved = [
         replace(one, label="folder-0") if at % 7 == 0 else one for at, one in enumerate(examples)
     ]
     fitted(moved, kept, SETTINGS)
-    np.testing.assert_array_equal(kept._kept.pairs.factor, before)  # type: ignore[union-attr]  # noqa: SLF001
+    np.testing.assert_array_equal(kept._kept.pairs.factor, before)  # type: ignore[union-attr]
 
 
 def test_many_mails_at_once_count_like_first_ones() -> None:
@@ -198,7 +196,7 @@ def test_descriptions_made_anew_are_the_same_as_before() -> None:
         else one
         for one in examples
     ]
-    assert kept._kept.pairs.changes(again) == 0  # type: ignore[union-attr]  # noqa: SLF001
+    assert kept._kept.pairs.changes(again) == 0  # type: ignore[union-attr]
     assert_same(fitted(again, kept, SETTINGS), from_scratch(again, kept, SETTINGS), examples[-9:])
 
 
