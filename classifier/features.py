@@ -270,6 +270,8 @@ def _mixed(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 # which deflates better), and the counts (one byte each, or float32 if one does not fit).
 _FORMAT = 1
 _HEADER = struct.Struct("<BBHIII")  # format, bytes per value, hidden, k, payload, CRC-32
+HEADER_BYTES = _HEADER.size
+"""So many first bytes of stored features tell one content from another."""
 _MAX_STORED = 1 << 20
 
 

@@ -100,11 +100,19 @@ class Head:
         Without `rare_words`, words and character n-grams that occur in one mail only get no
         weight. They are two thirds of all features and say little once there is much mail.
         """
-        keys, wide, deep = self._design.primal(self._ridge.alpha())
+        chosen = None
         if not rare_words:
-            kept = ~of_text(keys) | (self._design.frequencies() > 1)
-            keys, wide = keys[kept], wide[kept]
+            chosen = ~of_text(self._design.keys()) | (self._frequencies() > 1)
+        keys, wide, deep = self._design.primal(self._by_row(self._ridge.alpha()), chosen)
         return HeadWeights(self._space.with_active(keys), wide, deep)
+
+    def _frequencies(self) -> Integers:
+        """[a] in how many examples each feature of the design occurs."""
+        return self._design.frequencies()
+
+    def _by_row(self, alpha: Floats) -> Floats:
+        """Values of the examples in the order of the design's rows."""
+        return alpha
 
     def _numbered(self, labels: Sequence[str | None]) -> Integers:
         numbers = [-1 if label is None else self._numbers[label] for label in labels]

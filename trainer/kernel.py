@@ -115,25 +115,72 @@ class Design:
             self._merged()
             self._merged_deep()
 
-    def frequencies(self) -> Integers:
-        """[a] in how many rows each feature occurs, in the order of `primal`'s keys."""
-        return np.diff(self._merged().indptr).astype(np.int64)[self._order()]
+    def frequencies(self, left_out: Integers | None = None) -> Integers:
+        """[a] in how many rows each feature occurs, in the order of `primal`'s keys.
 
-    def primal(self, alpha: Floats) -> tuple[Keys, Floats, Floats]:
-        """Xᵀα: ascending keys [a], wide weights [a, C], deep weights [C, hidden]."""
-        wide = np.asarray(self._merged().T @ alpha, dtype=np.float32)
-        deep = np.asarray(alpha.T @ self._merged_deep(), dtype=np.float32)
-        order = self._order()
+        The rows `left_out` do not count.
+        """
+        counts = np.zeros(self.column_count, dtype=np.int64)
+        counts[: self._base.shape[1]] = np.diff(self._base.indptr)
+        is_out = np.zeros(len(self), dtype=np.bool_)
+        if left_out is not None and len(left_out):
+            is_out[left_out] = True
+            values = np.flatnonzero(is_out[self._base.indices])
+            columns = np.searchsorted(self._base.indptr, values, side="right") - 1
+            counts -= np.bincount(columns, minlength=len(counts))
+        first = self._base.shape[0]
+        for number, (columns, _) in enumerate(self._tail):
+            counts[columns] += not is_out[first + number]
+        return counts[self._order()]
+
+    def primal(
+        self, alpha: Floats, chosen: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[Keys, Floats, Floats]:
+        """Xᵀα: ascending keys [a], wide weights [a, C], deep weights [C, hidden].
+
+        `chosen`: which of the `keys` are wanted. Rows that wait are added one by one: joining them
+        to the matrix would cost more.
+        """
+        first, width = self._base.shape
+        wide = np.asarray(self._base.T @ alpha[:first], dtype=np.float32)
+        if self.column_count > width:
+            more = np.zeros((self.column_count - width, alpha.shape[1]), dtype=np.float32)
+            wide = np.concatenate([wide, more])
+        for (columns, values), weights in zip(self._tail, alpha[first:], strict=True):
+            wide[columns] += values[:, None] * weights
+        deep = np.zeros((alpha.shape[1], self._deep[0].shape[1]), dtype=np.float32)
+        start = 0
+        for part in self._deep:
+            deep += alpha[start : start + len(part)].T @ part
+            start += len(part)
+        order = self._order() if chosen is None else self._order()[chosen]
         return self._keys()[order], wide[order], deep
+
+    def keys(self) -> Keys:
+        """[a] the features seen so far, ascending."""
+        return self._keys()[self._order()]
+
+    @property
+    def bytes(self) -> int:
+        """What the rows take in memory."""
+        base = (self._base.data, self._base.indices, self._base.indptr, self._active)
+        tail = (array for pair in self._tail for array in pair)
+        return sum(array.nbytes for array in (*base, *tail, *self._deep)) + 100 * len(self._later)
 
     def _keys(self) -> Keys:
         """[a] keys in the order of the columns."""
         later = np.fromiter(self._later, dtype=np.uint32, count=len(self._later))
         return np.concatenate([self._active, later])
 
-    def _order(self) -> Integers | slice:
-        """Columns by ascending key."""
-        return np.argsort(self._keys()) if self._later else slice(None)
+    def _order(self) -> Integers:
+        """Columns by ascending key. The first ones are in order; the later ones come between."""
+        first = np.arange(len(self._active))
+        if not self._later:
+            return first
+        keys = self._keys()[len(first) :]
+        by_key = np.argsort(keys)
+        places = np.searchsorted(self._active, keys[by_key])
+        return np.insert(first, places, len(first) + by_key)
 
     def _columns(self, rows: Rows, *, number: bool = True) -> Integers:
         """[nnz] column numbers. Features not seen so far: the next ones, or −1."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -170,10 +171,19 @@ def bootstrap_means(values: Doubles, rounds: int = 2000, seed: int = 0) -> Doubl
     """[rounds] means of resamples; multinomial counts instead of index matrices."""
     if not len(values):
         return np.zeros(rounds)
-    random = np.random.default_rng(seed)
     size = len(values)
-    counts = random.multinomial(size, np.full(size, 1.0 / size), size=rounds)
+    counts = _resamples(size, rounds, seed)
     return np.asarray(counts @ values / size, dtype=np.float64)
+
+
+@lru_cache(maxsize=4)
+def _resamples(size: int, rounds: int, seed: int) -> npt.NDArray[np.int16]:
+    """[rounds, size] how often each resample holds each value.
+
+    Drawing them takes longer than using them, and a fit needs the same ones several times.
+    """
+    counts = np.random.default_rng(seed).multinomial(size, np.full(size, 1.0 / size), size=rounds)
+    return counts.astype(np.int16)  # more than 32,767 times the same value: never
 
 
 def bootstrap_macro_f1(
@@ -186,8 +196,7 @@ def bootstrap_macro_f1(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of `macro_f1`, all resamples at once."""
     size = len(truth)
-    counts = np.random.default_rng(seed).multinomial(size, np.full(size, 1.0 / size), size=rounds)
-    counts = counts.astype(np.float64)
+    counts = _resamples(size, rounds, seed).astype(np.float64)
     of_truth, of_predicted = np.eye(classes)[truth], np.eye(classes)[predicted]  # [n, C]
     involved = counts @ (of_truth + of_predicted)  # [rounds, C]
     scores = 2.0 * (counts @ (of_truth * of_predicted)) / np.maximum(involved, 1.0)

@@ -47,19 +47,19 @@ class Ridge:
         weights: Floats,
         ridge: float,
         class_count: int | None = None,
+        *,
+        factorised: bool = False,
     ) -> None:
         """Factorise [n, n] `gram`, which is overwritten. O(n³/3).
 
         `weights` [n]: how much each mail counts, positive. `ridge` is λ. `class_count`: when
-        there are more classes than occur here.
+        there are more classes than occur here. `factorised`: L is there already, as the lower
+        triangle of the first [n, n] of `gram`, which is [capacity, capacity] in Fortran order and
+        neither copied nor changed: O(n² C), and nothing may be appended.
         """
         self._ridge = ridge
         self._size = len(classes)
-        gram[np.diag_indices_from(gram)] += np.float32(ridge) / weights
-        factor, info = lapack.spotrf(gram, lower=1, clean=1, overwrite_a=1)
-        if info != 0:
-            raise ValueError(f"the Gram matrix is not positive definite (minor {info})")
-        self._factor: Floats = factor  # [capacity, capacity] Fortran order; rows < size in use
+        self._factor: Floats = gram if factorised else _factorised(gram, weights, ridge)
         self._classes = classes.astype(np.int64)
         self._solved = self._forward(_one_hot(self._classes, class_count))  # [n, C + 1]
 
@@ -139,7 +139,8 @@ class Ridge:
         """
         start = 0 if newest is None else max(self._size - newest, 0)
         last = slice(start, self._size)
-        inverse, info = lapack.strtri(np.asfortranarray(self._factor[last, last]), lower=1)
+        corner = np.asfortranarray(np.tril(self._factor[last, last]))
+        inverse, info = lapack.strtri(corner, lower=1)
         if info != 0:
             raise ValueError("the factor is singular")
         diagonal = np.einsum("ij,ij->j", inverse, inverse)[:, None]
@@ -159,15 +160,7 @@ class Ridge:
         return self._solve(self._solved, transposed=1)
 
     def _solve(self, right: Floats, transposed: int) -> Floats:
-        capacity = len(self._factor)
-        padded = np.zeros((capacity, right.shape[1]), dtype=np.float32, order="F")
-        padded[: self._size] = right
-        solved, info = lapack.strtrs(
-            self._factor[:, : self._size], padded, lower=1, trans=transposed, overwrite_b=1
-        )
-        if info != 0:
-            raise ValueError("the factor is singular")
-        return np.ascontiguousarray(solved[: self._size])
+        return solve_triangle(self._factor, right, transposed=transposed)
 
     def _grow(self) -> None:
         if self._size < len(self._factor):
@@ -176,6 +169,26 @@ class Ridge:
         larger = np.zeros((capacity, capacity), dtype=np.float32, order="F")
         larger[: self._size, : self._size] = self._factor
         self._factor = larger
+
+
+def _factorised(gram: Floats, weights: Floats, ridge: float) -> Floats:
+    """L of K + Λ, in place of `gram`: [capacity, capacity] Fortran order."""
+    gram[np.diag_indices_from(gram)] += np.float32(ridge) / weights
+    factor, info = lapack.spotrf(gram, lower=1, clean=1, overwrite_a=1)
+    if info != 0:
+        raise ValueError(f"the Gram matrix is not positive definite (minor {info})")
+    return np.asarray(factor)
+
+
+def solve_triangle(factor: Floats, right: Floats, *, transposed: int = 0) -> Floats:
+    """L⁻¹ (or L⁻ᵀ) times `right` [n, k], L the lower triangle of the first [n, n] of `factor`."""
+    size, count = right.shape
+    padded = np.zeros((len(factor), count), dtype=np.float32, order="F")
+    padded[:size] = right
+    solved, info = lapack.strtrs(factor[:, :size], padded, lower=1, trans=transposed, overwrite_b=1)
+    if info != 0:
+        raise ValueError("the factor is singular")
+    return np.ascontiguousarray(solved[:size])
 
 
 def _one_hot(classes: Integers, count: int | None = None) -> Floats:

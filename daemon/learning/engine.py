@@ -25,6 +25,7 @@ from classifier.mail import Mail
 from daemon.errors import ModelDamaged, ModelError
 from daemon.learning.encoders import TunedEncoders
 from daemon.learning.gather import FeatureSource, label_key
+from daemon.learning.kept import KeptFits
 from daemon.sorting.judge import Verdict
 from daemon.sorting.threads import LEFT_IN_INBOX
 
@@ -55,6 +56,7 @@ class Engine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
+        self.kept = KeptFits()
         self._lock = threading.Lock()
         self._accounts: dict[str, AccountModel] = {}
         self._tuned: dict[Path, AccountEncoder] = {}

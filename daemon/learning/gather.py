@@ -20,12 +20,13 @@ from classifier.features import Features
 from classifier.labels import LEAVE
 from classifier.mail import Mail
 from daemon.errors import FolderChanged, FolderMissing
+from daemon.learning.memo import FeatureMemo
 from daemon.mail.parse import parse
 from daemon.mailbox.port import Mailbox
 from daemon.sorting.reading import MAX_ATTEMPTS, attempt, batches
 from daemon.store import Store, UnitOfWork
-from daemon.store.tables import Account, Message, Placement, Role
-from daemon.store.tables import Example as ExampleRow
+from daemon.store.knowledge import Taught
+from daemon.store.tables import Account, Placement, Role
 from trainer.descriptions import Description
 from trainer.examples import Example, Source, in_time_order
 
@@ -125,7 +126,7 @@ def _without_features(
         account = work.accounts.get(account_name)
         if account is None:
             return {}
-        ids = [example.message_id for example in work.examples.usable(account)]
+        ids = work.examples.usable_ids(account)
         ids += _unfiled(work, account, unfiled - len(ids))
         missing = work.features.missing(fingerprint, ids)
         tried = work.attempts.counts(missing)
@@ -275,8 +276,9 @@ def training_set(
     min_per_folder: int,
     described: Collection[str] = (),
     unfiled: int = 0,
+    memo: FeatureMemo | None = None,
 ) -> TrainingSet:
-    """All usable examples that have features.
+    """All usable examples that have features; with a `memo` the same as before, if they are.
 
     A folder takes part from `min_per_folder` examples on, one whose label is in `described` at
     once. `unfiled`: until there are so many examples, mail of the inbox is the background.
@@ -287,16 +289,16 @@ def training_set(
             return TrainingSet((), {}, "INBOX")
         inbox = work.folders.inbox(account)
         inbox_name = inbox.name if inbox is not None else "INBOX"
-        rows = work.examples.usable(account)
+        rows = work.examples.taught(account)
         counts: dict[int | None, int] = {}
         for row in rows:
             counts[row.folder_id] = counts.get(row.folder_id, 0) + 1
         enough = {None, *(i for i, count in counts.items() if count >= min_per_folder)}
         rows = [r for r in rows if r.folder_id in enough or label_key(r.folder_id) in described]
-        examples = _with_features(work, rows, fingerprint)
+        examples = _with_features(work, rows, fingerprint, memo)
         waiting = _unfiled(work, account, unfiled - len(examples))
         background = work.features.get(fingerprint, waiting).values()
-        names = {label_key(r.folder_id): r.folder.name if r.folder else inbox_name for r in rows}
+        names = {label_key(r.folder_id): r.folder or inbox_name for r in rows}
     examples.sort(key=lambda example: (example.date, example.key))
     return TrainingSet(
         tuple(examples), names, inbox_name, tuple(map(Features.from_bytes, background))
@@ -327,16 +329,23 @@ def label_costs(work: UnitOfWork, account: Account, costs: Costs) -> Costs:
     return costs.of_labels(labels)
 
 
-def _with_features(work: UnitOfWork, rows: Sequence[ExampleRow], fingerprint: str) -> list[Example]:
-    cached = work.features.get(fingerprint, [row.message_id for row in rows])
+def _with_features(
+    work: UnitOfWork, rows: Sequence[Taught], fingerprint: str, memo: FeatureMemo | None
+) -> list[Example]:
+    ids = [row.message_id for row in rows]
+    if memo is None:
+        found = work.features.get(fingerprint, ids)
+        cached = {message_id: Features.from_bytes(data) for message_id, data in found.items()}
+    else:
+        cached = memo.of(work, ids)
     return [
         Example(
             key=str(row.message_id),
             label=label_key(row.folder_id),
-            features=Features.from_bytes(cached[row.message_id]),
-            date=_date(row.message),
-            message_id=row.message.message_id_hash,
-            references=tuple(row.message.reference_hashes),
+            features=cached[row.message_id],
+            date=_date(row),
+            message_id=row.message_id_hash,
+            references=row.reference_hashes,
             source=row.source,
         )
         for row in rows
@@ -344,10 +353,10 @@ def _with_features(work: UnitOfWork, rows: Sequence[ExampleRow], fingerprint: st
     ]
 
 
-def _date(message: Message) -> datetime:
+def _date(taught: Taught) -> datetime:
     """When the mail was sent, as far as that can be believed: migrated mailboxes carry one
     INTERNALDATE for all, forged or broken mail a Date far off."""
-    sent = message.sent_at
-    if sent is None or sent > message.internal_date + CLOCK_SKEW:
-        return message.internal_date
+    sent = taught.sent_at
+    if sent is None or sent > taught.internal_date + CLOCK_SKEW:
+        return taught.internal_date
     return sent

@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from trainer.tensorboard import log_curves
 if TYPE_CHECKING:
     from daemon.learning.engine import AccountEncoder, AccountModel, Engine
     from daemon.learning.gather import FeatureSource, TrainingSet
+    from daemon.learning.kept import AccountMemory
     from trainer.descriptions import Description
     from trainer.evaluate import Report
     from trainer.fit import FitSettings, Fitted
@@ -51,6 +52,7 @@ class RefitSettings:
     is given. `costs`: of mistakes, by folder name. `classic`: None for the ridge head.
     `curve_log`: where TensorBoard looks for what learns in steps, None when it is not wanted.
     `share`: the accounts that learn together with this one.
+    `keep_mb`: how many megabytes may stay in memory between two fits, of all accounts together.
     """
 
     max_bytes: int
@@ -65,6 +67,7 @@ class RefitSettings:
     classic: ClassicSettings | None = None
     curve_log: Path | None = None
     share: Share | None = None
+    keep_mb: int = 0
 
     def for_fit(self) -> FitSettings:
         """The same in the trainer's terms."""
@@ -193,6 +196,7 @@ def refit(
             return Refit(None, False, "Nothing new to learn.", 0, {}, 0.0, {}, None)
         return _trained(
             store,
+            engine,
             models,
             settings.share.owner if settings.share is not None else account_name,
             settings,
@@ -208,6 +212,7 @@ def refit(
 
 def _trained(
     store: Store,
+    engine: Engine,
     models: AccountModel,
     account_name: str,
     settings: RefitSettings,
@@ -223,11 +228,15 @@ def _trained(
     """The candidate and what became of it; `account_name`: to whom models belong."""
     from trainer.errors import ModelNotTrainable  # noqa: PLC0415
 
-    data, data_hash, costs, facts = _gathered(store, account_name, source, settings)
+    memory = None
+    if settings.share is None:
+        memory = engine.kept.take(account_name, store, encoder.fingerprint)
+    data, data_hash, costs, facts = _gathered(store, account_name, source, settings, memory)
     try:
         candidate = _Candidate.train(
             data,
             settings,
+            _learner(settings, memory),
             costs,
             encoder,
             evaluate=evaluate,
@@ -248,6 +257,8 @@ def _trained(
     if verdict.promote:
         models.registry.promote(version)
     _record(store, account_name, version, candidate, verdict, data_hash, now)
+    if memory is not None:
+        engine.kept.give_back(account_name, memory, version, settings.keep_mb * 1_000_000)
     models.prune(keep=settings.keep_models)
     seconds = time.perf_counter() - started
     log.info(
@@ -292,15 +303,19 @@ def unfiled_for(settings: RefitSettings) -> int:
 
 
 def _gathered(
-    store: Store, account_name: str, source: FeatureSource, settings: RefitSettings
+    store: Store,
+    account_name: str,
+    source: FeatureSource,
+    settings: RefitSettings,
+    memory: AccountMemory | None,
 ) -> tuple[TrainingSet, str, Costs, Mapping[str, Any]]:
     """What there is to learn from, descriptions included, the hash that identifies it, the costs
-    of mistakes by label, and what the report says of where it comes from."""
-    if settings.share is not None:
+    of mistakes by label, and what the report says of where it comes from. `memory` is None for
+    accounts that share a model, which is fitted from scratch."""
+    if settings.share is not None or memory is None:
+        assert settings.share is not None
         return _pooled(store, settings.share, source, settings)
-    from classifier.features import Features  # noqa: PLC0415 - numpy
-    from daemon.learning.gather import training_set  # noqa: PLC0415
-    from trainer.descriptions import description_examples  # noqa: PLC0415
+    from daemon.learning.gather import training_set  # noqa: PLC0415 - numpy
 
     described: list[Description] = []
     data_hash, costs = "", NO_COSTS
@@ -317,11 +332,9 @@ def _gathered(
         min_per_folder=settings.min_per_folder,
         described={each.label for each in described},
         unfiled=unfiled_for(settings) if described else 0,
+        memo=memory.features,
     )
-    # A handful of texts: encoding them anew is cheaper than a place to keep them.
-    examples = description_examples(
-        described, lambda mails: [Features.from_bytes(f) for f in source.featurize(mails)]
-    )
+    examples = memory.description_examples(described, source)
     return data.with_descriptions(described, examples), data_hash, costs, {}
 
 
@@ -367,14 +380,15 @@ class _Candidate:
     fitted: Fitted
     settings: FitSettings
     evaluation: Report | None
-    more: Mapping[str, Any]
-    """For the report, beside what is measured here."""
+    report: Mapping[str, Any]
+    """The figures of the fit without the single predictions, plus names and thresholds."""
 
     @classmethod
     def train(
         cls,
         data: TrainingSet,
         settings: RefitSettings,
+        learner: Learner | None,
         costs: Costs,
         encoder: AccountEncoder,
         *,
@@ -398,7 +412,7 @@ class _Candidate:
             costs=costs,
             encoder=encoder.describe(),
             background=data.background,
-            learner=_learner(settings),
+            learner=learner,
             seen=encoder.seen,
         )
         evaluation = None
@@ -411,26 +425,13 @@ class _Candidate:
                     chosen,
                     target_precision=settings.target_precision,
                     costs=costs,
-                    learner=_learner(settings),
+                    learner=_classic(settings),
                     seen=encoder.seen,
                     split=random_split(data.examples) if random else None,
                 )
                 more = {**more, "split": "random" if random else "time"}
-        return cls(data, fitted, chosen, evaluation, more)
-
-    @property
-    def report(self) -> dict[str, Any]:
-        """The figures of the fit without the single predictions, plus names and thresholds."""
-        figures = self.fitted.report.as_dict()
-        del figures["held_out"]
-        figures["label_names"] = dict(self.data.label_names)
-        figures["thresholds"] = self.fitted.model.config.thresholds
-        figures["head"] = self.fitted.model.config.head
-        if self.fitted.curves is not None and self.fitted.curves.points:
-            figures["curves"] = self.fitted.curves.as_dict()
-        if self.evaluation is not None:
-            figures["evaluation"] = self.evaluation.as_dict()
-        return {**figures, **self.more}
+        report = _report(fitted, data.label_names, evaluation)
+        return cls(data, fitted, chosen, evaluation, {**report, **more})
 
     def judge(
         self, models: AccountModel, store: Store, encoder: AccountEncoder, turned_away: int
@@ -477,8 +478,31 @@ class _Candidate:
         )
 
 
-def _learner(settings: RefitSettings) -> Learner | None:
-    """The kind of head that the configuration asks for; None: the ridge head."""
+def _report(
+    fitted: Fitted, label_names: Mapping[str, str], evaluation: Report | None
+) -> dict[str, Any]:
+    figures = replace(fitted.report, held_out={}).as_dict()
+    del figures["held_out"]
+    figures["label_names"] = dict(label_names)
+    figures["thresholds"] = fitted.model.config.thresholds
+    figures["head"] = fitted.model.config.head
+    if fitted.curves is not None and fitted.curves.points:
+        figures["curves"] = fitted.curves.as_dict()
+    if evaluation is not None:
+        figures["evaluation"] = evaluation.as_dict()
+    return figures
+
+
+def _learner(settings: RefitSettings, memory: AccountMemory | None) -> Learner | None:
+    """The kind of head that the configuration asks for; the ridge head from what is kept, or
+    None: from scratch."""
+    if settings.classic is not None or memory is None:
+        return _classic(settings)
+    return memory.ridge.learner(settings.for_fit())
+
+
+def _classic(settings: RefitSettings) -> Learner | None:
+    """The classic head, None where the configuration asks for the ridge head."""
     if settings.classic is None:
         return None
     from trainer.classic import classic  # noqa: PLC0415 - loads torch
@@ -505,7 +529,7 @@ def _record(
                 reason=verdict.reason,
                 examples=len(candidate.data.examples),
                 data_hash=data_hash,
-                report=candidate.report | {"gate": {**verdict.figures, "rule": verdict.rule}},
+                report={**candidate.report, "gate": {**verdict.figures, "rule": verdict.rule}},
                 created_at=now,
             )
         )

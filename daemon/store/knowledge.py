@@ -4,14 +4,38 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, LargeBinary, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from daemon.store.inserting import insert_or_replace
 from daemon.store.mail import CHUNK, chunks
-from daemon.store.tables import Account, Example, FeatureRow, Folder, Message, ModelRow, Role
+from daemon.store.tables import (
+    Account,
+    Example,
+    FeatureRow,
+    Folder,
+    Message,
+    MessageReference,
+    ModelRow,
+    Role,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """A usable example, with what is known of its message and its folder (None: the inbox)."""
+
+    message_id: int
+    folder_id: int | None
+    folder: str | None
+    source: str
+    message_id_hash: str
+    reference_hashes: tuple[str, ...]
+    internal_date: datetime
+    sent_at: datetime | None
 
 
 class Examples:
@@ -59,6 +83,56 @@ class Examples:
                 joinedload(Example.message).selectinload(Message.reference_rows),
                 joinedload(Example.folder),
             )
+            .order_by(Example.id)
+        )
+        return list(self._session.scalars(query))
+
+    def taught(self, account: Account) -> list[Taught]:
+        """The same as plain values, in the same order: thousands at each fit."""
+        references: dict[int, list[str]] = {}
+        for message_id, hashed in self._session.execute(
+            select(MessageReference.message_id, MessageReference.hash)
+            .join(Example, Example.message_id == MessageReference.message_id)
+            .where(Example.account_id == account.id)
+            .order_by(MessageReference.message_id, MessageReference.position)
+        ):
+            references.setdefault(message_id, []).append(hashed)
+        query = (
+            select(
+                Example.message_id,
+                Example.folder_id,
+                Folder.name,
+                Example.source,
+                Message.message_id_hash,
+                Message.internal_date,
+                Message.sent_at,
+            )
+            .select_from(Example)
+            .join(Example.message)
+            .outerjoin(Example.folder)
+            .where(*_usable(account))
+            .order_by(Example.id)
+        )
+        return [
+            Taught(
+                message_id=row.message_id,
+                folder_id=row.folder_id,
+                folder=row.name,
+                source=row.source,
+                message_id_hash=row.message_id_hash,
+                reference_hashes=tuple(references.get(row.message_id, ())),
+                internal_date=row.internal_date,
+                sent_at=row.sent_at,
+            )
+            for row in self._session.execute(query)
+        ]
+
+    def usable_ids(self, account: Account) -> list[int]:
+        """The messages of the usable examples."""
+        query = (
+            select(Example.message_id)
+            .outerjoin(Example.folder)
+            .where(*_usable(account))
             .order_by(Example.id)
         )
         return list(self._session.scalars(query))
@@ -145,9 +219,15 @@ class Examples:
 
     def data_hash(self, account: Account) -> str:
         """Identifies the present set of usable examples and their labels."""
+        query = (
+            select(Example.message_id, Example.folder_id)
+            .outerjoin(Example.folder)
+            .where(*_usable(account))
+            .order_by(Example.id)
+        )
         digest = hashlib.blake2b(digest_size=16)
-        for example in self.usable(account):
-            digest.update(f"{example.message_id}:{example.folder_id};".encode())
+        for message_id, folder_id in self._session.execute(query):
+            digest.update(f"{message_id}:{folder_id};".encode())
         return digest.hexdigest()
 
 
@@ -188,6 +268,17 @@ class FeatureCache:
         found: dict[int, bytes] = {}
         for some in chunks(message_ids):
             query = select(FeatureRow.message_id, FeatureRow.data).where(
+                FeatureRow.fingerprint == fingerprint, FeatureRow.message_id.in_(some)
+            )
+            found.update(dict(self._session.execute(query).all()))
+        return found
+
+    def headers(self, fingerprint: str, message_ids: Iterable[int], size: int) -> dict[int, bytes]:
+        """The first `size` bytes of cached features, of those of the messages that have them."""
+        found: dict[int, bytes] = {}
+        start = func.substr(FeatureRow.data, 1, size, type_=LargeBinary)
+        for some in chunks(message_ids):
+            query = select(FeatureRow.message_id, start).where(
                 FeatureRow.fingerprint == fingerprint, FeatureRow.message_id.in_(some)
             )
             found.update(dict(self._session.execute(query).all()))
@@ -262,6 +353,15 @@ class Models:
         """One model by version."""
         return self._session.scalar(
             select(ModelRow).where(ModelRow.account_id == account.id, ModelRow.version == version)
+        )
+
+    def newest_version(self, account: Account) -> str | None:
+        """The version of the model trained last, promoted or not."""
+        return self._session.scalar(
+            select(ModelRow.version)
+            .where(ModelRow.account_id == account.id)
+            .order_by(ModelRow.id.desc())
+            .limit(1)
         )
 
     def newest(self, account: Account) -> ModelRow | None:

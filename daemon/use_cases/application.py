@@ -144,6 +144,7 @@ class Application:
             classic=self._classic(),
             curve_log=self.curve_log(name),
             share=self.share(name),
+            keep_mb=training.keep_fit_mb,
         )
 
     def _classic(self) -> ClassicSettings | None:

@@ -65,6 +65,7 @@ def run_cycle(
         # Waiting for another process is no progress of this one.
         stopped = app.showing_progress(name, stopped)
         started = time.perf_counter()
+        app.engine.kept.drop_overtaken(name, app.store)
         if is_paused(app, name):
             report.paused = True
             return report

@@ -108,6 +108,7 @@ def forget_account(app: Application, name: str, *, dry_run: bool = False) -> Acc
             )
         if dry_run:
             return found
+        app.engine.kept.drop(name)
         with app.store.write() as work:
             _leave_shared_models(app, work, name)
             account = work.accounts.get(name)
@@ -197,6 +198,7 @@ def _forget_in(
         # Nobody who shares them trains another one before the features are gone.
         held.enter_context(models.locked())
         models.forget(frozenset(map(str, ids)))
+        app.engine.kept.drop(name)
         RunDirectory(app.state_dir, name).remove()
         with app.store.write() as work:
             work.features.drop(ids)

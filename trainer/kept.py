@@ -1,0 +1,141 @@
+"""A ridge head that is brought up to date instead of learnt anew, to the same result.
+
+What takes long, comparing all mails and factorising, is kept between two fits of the same mailbox
+(`trainer.pairs`); what depends on labels is computed each time, from all of them. The feature
+space (how common each word is, where mail lies on average) is that of the last fit from scratch,
+until so much mail came or went that it is learnt anew: the rule by which `trainer.replay` lives
+through a mailbox. In that space the result is that of a fit from scratch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.features import Features
+from classifier.space import BlockWeights, FeatureSpace
+from trainer.descriptions import blocks_for
+from trainer.examples import Example
+from trainer.fit import FitSettings, RidgeTrained, ridge
+from trainer.head import check_trainable
+from trainer.heads import Learner, TrainedHead
+from trainer.pairs import Pairs
+from trainer.ridge import Ridge
+
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+
+RELEARN_SHARE = 0.25
+"""The space is learnt anew when so large a share of the mail that it comes from has come or gone
+since. Also `ReplaySettings.relearn_at`: what a replay measures is what the daemon does."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Similarities and factor, the space that they hold in, and the settings that they suit."""
+
+    pairs: Pairs
+    space: FeatureSpace
+    ridge_lambda: float
+    learnt_from: int
+    changed: int = 0
+
+
+class KeptRidge:
+    """The memory of the fits of one mailbox; of use to one fit at a time.
+
+    When a fit fails, nothing is kept, and the next one is from scratch.
+    """
+
+    def __init__(self) -> None:
+        self._kept: _Kept | None = None
+
+    @property
+    def bytes(self) -> int:
+        """What is kept takes so much memory, but for the examples."""
+        if self._kept is None:
+            return 0
+        space = self._kept.space
+        return self._kept.pairs.bytes + space.active.nbytes + space.idf.nbytes
+
+    @property
+    def space(self) -> FeatureSpace | None:
+        """The feature space of the last fit, None without one."""
+        return None if self._kept is None else self._kept.space
+
+    def learner(self, settings: FitSettings) -> Learner:
+        """The ridge head as `trainer.fit.ridge` learns it, from what is kept where possible.
+
+        More than `exact_up_to` examples, and those of a start that other mail helps (background),
+        are learnt from scratch, and nothing of them is kept.
+        """
+
+        def learn(examples: Sequence[Example], background: Sequence[Features]) -> TrainedHead:
+            check_trainable(examples)
+            kept, self._kept = self._kept, None
+            if len(examples) > settings.exact_up_to or background:
+                return ridge(settings)(examples, background)
+            blocks = blocks_for(examples, settings.blocks)
+            if kept is None or not _suits(kept, examples, blocks, settings.ridge_lambda):
+                del kept  # frees it before as much is needed again
+                kept = _from_scratch(examples, blocks, settings.ridge_lambda)
+            else:
+                kept.changed += kept.pairs.become(examples)
+            self._kept = kept
+            head = _KeptHead(kept)
+            head.rare_words = len(examples) <= settings.rare_words_up_to
+            return head
+
+        return learn
+
+
+def _from_scratch(examples: Sequence[Example], blocks: BlockWeights, ridge_lambda: float) -> _Kept:
+    space = FeatureSpace.learn([one.features for one in examples], blocks)
+    return _Kept(Pairs(examples, space, ridge_lambda), space, ridge_lambda, len(examples))
+
+
+def _suits(
+    kept: _Kept, examples: Sequence[Example], blocks: BlockWeights, ridge_lambda: float
+) -> bool:
+    """Whether `examples` can be learnt from what is kept of others."""
+    if kept.space.weights != blocks or kept.ridge_lambda != ridge_lambda:
+        return False
+    return kept.changed + kept.pairs.changes(examples) < RELEARN_SHARE * kept.learnt_from
+
+
+class _KeptHead(RidgeTrained):
+    """A ridge head over what is kept; good until the next fit changes that."""
+
+    def __init__(self, kept: _Kept) -> None:
+        # All that the parent's constructor would compute is there.
+        self._pairs = kept.pairs
+        self.examples = kept.pairs.examples
+        self.labels = list(dict.fromkeys(one.label for one in self.examples))
+        self._numbers = {label: number for number, label in enumerate(self.labels)}
+        self._space = kept.space
+        self._design = kept.pairs.design
+        self._ridge = Ridge(
+            kept.pairs.factor,
+            self._numbered([one.label for one in self.examples]),
+            np.array([one.weight for one in self.examples], dtype=np.float32),
+            kept.ridge_lambda,
+            factorised=True,
+        )
+
+    def append(self, example: Example) -> Floats:
+        """Not possible: what is kept learns by a new fit."""
+        raise NotImplementedError
+
+    def scores(self, features: Features) -> Floats:
+        """[C] scores of one new mail, straight from the dual form."""
+        similar = self._pairs.against(features)
+        return np.asarray(self._ridge.scores(similar[None, :])[0])
+
+    def _frequencies(self) -> Integers:
+        return self._design.frequencies(self._pairs.left_out)
+
+    def _by_row(self, alpha: Floats) -> Floats:
+        return self._pairs.by_row(alpha)
