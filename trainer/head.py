@@ -100,15 +100,13 @@ class Head:
         Without `rare_words`, words and character n-grams that occur in one mail only get no
         weight. They are two thirds of all features and say little once there is much mail.
         """
-        chosen = None
-        if not rare_words:
-            chosen = ~of_text(self._design.keys()) | (self._frequencies() > 1)
+        chosen = None if rare_words else self._is_repeated()
         keys, wide, deep = self._design.primal(self._by_row(self._ridge.alpha()), chosen)
         return HeadWeights(self._space.with_active(keys), wide, deep)
 
-    def _frequencies(self) -> Integers:
-        """[a] in how many examples each feature of the design occurs."""
-        return self._design.frequencies()
+    def _is_repeated(self) -> npt.NDArray[np.bool_]:
+        """[a] which features of the design, if of the text, occur in more than one mail."""
+        return ~of_text(self._design.keys()) | (self._design.frequencies() > 1)
 
     def _by_row(self, alpha: Floats) -> Floats:
         """Values of the examples in the order of the design's rows."""

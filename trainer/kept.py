@@ -15,18 +15,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classifier.features import Features
+from classifier.features import Features, of_text
 from classifier.space import BlockWeights, FeatureSpace
 from trainer.descriptions import blocks_for
 from trainer.examples import Example
 from trainer.fit import FitSettings, RidgeTrained, ridge
-from trainer.head import check_trainable
+from trainer.head import HeadWeights, check_trainable
 from trainer.heads import Learner, TrainedHead
 from trainer.pairs import Pairs
 from trainer.ridge import Ridge
 
 Floats = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
 
 RELEARN_SHARE = 0.25
 """The space is learnt anew when so large a share of the mail that it comes from has come or gone
@@ -134,8 +133,15 @@ class _KeptHead(RidgeTrained):
         similar = self._pairs.against(features)
         return np.asarray(self._ridge.scores(similar[None, :])[0])
 
-    def _frequencies(self) -> Integers:
-        return self._design.frequencies(self._pairs.left_out)
+    def weights(self, *, rare_words: bool = True) -> HeadWeights:
+        """See `Head.weights`. What only mail had that has gone is no feature any more."""
+        keys = self._design.keys()
+        counts = self._design.frequencies(self._pairs.left_out)
+        chosen = (counts > 0) | (self._space.positions(keys) >= 0)
+        if not rare_words:
+            chosen &= ~of_text(keys) | (counts > 1)
+        found, wide, deep = self._design.primal(self._by_row(self._ridge.alpha()), chosen)
+        return HeadWeights(self._space.with_active(found), wide, deep)
 
     def _by_row(self, alpha: Floats) -> Floats:
         return self._pairs.by_row(alpha)
