@@ -5,7 +5,7 @@ So a backup holds a SQLite file, wherever inboxd keeps its state, and can be res
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Table, insert, select, text
+from sqlalchemy import Connection, Table, func, insert, select, text
 
 from daemon.store.tables import Base, Installation
 
@@ -38,9 +38,6 @@ def count_on(server: Connection) -> None:
     """New rows get ids beyond those that were copied (SQLite sees to that by itself)."""
     for table in tables():
         if "id" in table.c:
-            server.execute(
-                text(
-                    f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), "  # noqa: S608
-                    f'coalesce(max(id), 0) + 1, false) FROM "{table.name}"'
-                )
-            )
+            sequence = func.pg_get_serial_sequence(table.name, "id")
+            following = func.coalesce(func.max(table.c.id), 0) + 1
+            server.execute(select(func.setval(sequence, following, False)))
