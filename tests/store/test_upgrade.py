@@ -70,7 +70,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "0007": (
         "INSERT INTO notices (account_id, kind, occasion, channel, token, message_id_hash, title, "
         "text, urgent, state, created_at, sent_at, attempts, next_attempt_at) VALUES (1, "
-        "'weekly', 'weekly:2025-01-06', 'mail', 't', 'n', 'A week', 'Quiet', 0, 'sent', :then, "
+        "'weekly', 'weekly:2025-01-06', 'mail', 't', 'n', 'A week', 'Quiet', FALSE, 'sent', :then, "
         ":then, 1, :then)",
     ),
     "0008": ("INSERT INTO installation (id, token) VALUES (1, 'token')",),
