@@ -14,7 +14,8 @@ from daemon.crash import trace
 from daemon.errors import InboxdError
 from daemon.use_cases.application import Application
 from daemon.use_cases.notice_channels import is_wanted
-from daemon.use_cases.notices import late_accounts, look, send_by_webhook
+from daemon.use_cases.notice_sending import send_by_webhook
+from daemon.use_cases.notices import late_accounts, look
 
 log = structlog.get_logger(__name__)
 

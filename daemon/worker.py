@@ -30,7 +30,7 @@ from daemon.use_cases.application import Application
 from daemon.use_cases.cycle import is_learning_due, is_paused, record_failure, run_cycle
 from daemon.use_cases.deep import is_deep_due, train_deep
 from daemon.use_cases.housekeeping import keep_house
-from daemon.use_cases.notices import send_by_mail
+from daemon.use_cases.notice_sending import send_by_mail
 from daemon.use_cases.sign_in import stay_signed_in
 
 log = structlog.get_logger(__name__)

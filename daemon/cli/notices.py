@@ -102,7 +102,7 @@ def send_one(
 ) -> None:
     """Send a notice now, to see whether it arrives."""
     from daemon.store.tables import Channel  # noqa: PLC0415 - SQLAlchemy
-    from daemon.use_cases.notices import send_test  # noqa: PLC0415
+    from daemon.use_cases.notice_sending import send_test  # noqa: PLC0415
 
     channel = Channel(by.value) if by is not None else None
     with application() as app:
@@ -119,7 +119,7 @@ def send(account: AccountOption = None, as_json: JsonOption = False) -> None:
 
     The daemon does this by itself.
     """
-    from daemon.use_cases.notices import send_now  # noqa: PLC0415 - SQLAlchemy
+    from daemon.use_cases.notice_sending import send_now  # noqa: PLC0415 - SQLAlchemy
 
     with application() as app:
         sent = send_now(app, account)

@@ -25,17 +25,14 @@ from daemon.teller import LOOKS_BEFORE_LATE, Teller
 from daemon.use_cases.application import Application
 from daemon.use_cases.cycle import record_failure, run_cycle, run_cycle_once
 from daemon.use_cases.learn import learn
-from daemon.use_cases.notices import (
+from daemon.use_cases.notice_sending import (
     MAX_ATTEMPTS,
-    Told,
-    list_told,
-    look,
-    preview_week,
     send_by_mail,
     send_by_webhook,
     send_now,
     send_test,
 )
+from daemon.use_cases.notices import Told, list_told, look, preview_week
 from daemon.use_cases.pause import set_paused
 from daemon.use_cases.status import status
 from daemon.use_cases.trust import broken_promises, trust
