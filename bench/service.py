@@ -36,7 +36,7 @@ from tests.e2e.mails import FOLDERS, archive, next_mails
 from tests.e2e.world import wait_until
 from tests.support.command import Home
 from tests.support.dovecot import Dovecot, free_port
-from tests.support.identity_provider import CLIENT_ID, IdentityProvider, visit
+from tests.support.identity_provider import CLIENT_ID, IdentityProvider, sign_in
 from tests.support.inventory import all_messages, digest, read_inventory
 from tests.support.mail_user import MailUser
 from tests.support.notify_socket import NotifySocket
@@ -244,7 +244,7 @@ mode = "sort"
 
 def _learn(home: Home, servers: _Servers, figures: dict[str, str]) -> None:
     """Sign in, look at all accounts, learn those that can be reached."""
-    _sign_in(home)
+    _say("inboxd login bernd", sign_in(home, "bernd"))
     checked = home.run("check")
     _say("inboxd check (one account is broken)", checked.stdout + checked.stderr)
     begun = time.perf_counter()
@@ -252,20 +252,6 @@ def _learn(home: Home, servers: _Servers, figures: dict[str, str]) -> None:
         _say(f"inboxd learn --account {user}", home.ok("learn", "--account", user))
     mails = sum(servers.count(user) for user in ("anja", "bernd"))
     figures[f"first learning of {mails} mails, encoder converted first"] = _seconds(begun)
-
-
-def _sign_in(home: Home) -> None:
-    """Start `login` and open the page that it names."""
-    process = home.start("login", "bernd")
-    assert process.stdout is not None
-    shown = ""
-    for line in process.stdout:
-        shown += line
-        if found := re.search(r"https?://localhost\S+", line):
-            visit(found[0].rstrip('",'))
-    if process.wait() != 0:
-        raise SystemExit(shown)
-    _say("inboxd login bernd", shown)
 
 
 def _unit(home: Home) -> None:
@@ -343,7 +329,7 @@ def _elsewhere(place: Path, servers: _Servers, program: Path, archive_file: Path
     """Another home, as on another machine; no token or password is in the backup."""
     home = _home(place / "elsewhere", servers, program)
     _say("inboxd restore", home.ok("restore", str(archive_file)))
-    _sign_in(home)
+    _say("inboxd login bernd", sign_in(home, "bernd"))
     with NotifySocket() as supervisor:
         daemon = _Daemon(home, supervisor)
         try:

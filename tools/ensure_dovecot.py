@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import subprocess
 import sys
-from pathlib import Path
+
+from debian import install
 
 PLACES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin", "/opt/local/sbin")
 PACKAGE = "dovecot-imapd"
@@ -31,7 +31,7 @@ def main() -> int:
         return 0
     family = system_family()
     if family == "debian" and os.geteuid() == 0:
-        install()
+        install("Dovecot", PACKAGE, "dovecot.socket", "dovecot.service")
     if find_dovecot():
         return 0
     command = COMMANDS.get(family, "the package dovecot of your system")
@@ -60,21 +60,6 @@ def system_family() -> str:
     names = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
     names = ["debian" if name == "ubuntu" else name.removeprefix("open") for name in names]
     return next((name for name in names if name in COMMANDS), "")
-
-
-def install() -> None:
-    """apt-get; a failure shows in its own words, and then in ours."""
-    print("Installing Dovecot from the system's packages ...", flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    apt = ["apt-get", "--quiet", "--quiet", "--option", "DPkg::Lock::Timeout=120"]
-    for step in (["update"], ["install", "--yes", "--no-install-recommends", PACKAGE]):
-        subprocess.run([*apt, *step], env=environment, check=False)
-    if Path("/run/systemd/system").is_dir():
-        # The package starts a mail server for everyone; the tests start their own.
-        subprocess.run(
-            ["systemctl", "disable", "--now", "dovecot.socket", "dovecot.service"],
-            check=False, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
 
 
 if __name__ == "__main__":

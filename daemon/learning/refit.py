@@ -228,10 +228,13 @@ def _trained(
     """The candidate and what became of it; `account_name`: to whom models belong."""
     from trainer.errors import ModelNotTrainable  # noqa: PLC0415
 
-    memory = None
-    if settings.share is None:
+    memory: AccountMemory | None = None
+    facts: Mapping[str, Any] = {}
+    if settings.share is not None:  # fitted from scratch: see docs/adr/0052
+        data, data_hash, costs, facts = _pooled(store, settings.share, source, settings)
+    else:
         memory = engine.kept.take(account_name, store, encoder.fingerprint)
-    data, data_hash, costs, facts = _gathered(store, account_name, source, settings, memory)
+        data, data_hash, costs = _gathered(store, account_name, source, settings, memory)
     try:
         candidate = _Candidate.train(
             data,
@@ -307,14 +310,10 @@ def _gathered(
     account_name: str,
     source: FeatureSource,
     settings: RefitSettings,
-    memory: AccountMemory | None,
-) -> tuple[TrainingSet, str, Costs, Mapping[str, Any]]:
-    """What there is to learn from, descriptions included, the hash that identifies it, the costs
-    of mistakes by label, and what the report says of where it comes from. `memory` is None for
-    accounts that share a model, which is fitted from scratch."""
-    if settings.share is not None or memory is None:
-        assert settings.share is not None
-        return _pooled(store, settings.share, source, settings)
+    memory: AccountMemory,
+) -> tuple[TrainingSet, str, Costs]:
+    """What there is to learn from, descriptions included, the hash that identifies it, and the
+    costs of mistakes by label."""
     from daemon.learning.gather import training_set  # noqa: PLC0415 - numpy
 
     described: list[Description] = []
@@ -335,13 +334,13 @@ def _gathered(
         memo=memory.features,
     )
     examples = memory.description_examples(described, source)
-    return data.with_descriptions(described, examples), data_hash, costs, {}
+    return data.with_descriptions(described, examples), data_hash, costs
 
 
 def _pooled(
     store: Store, share: Share, source: FeatureSource, settings: RefitSettings
 ) -> tuple[TrainingSet, str, Costs, Mapping[str, Any]]:
-    """The same of all accounts that share a model."""
+    """The same of all accounts that share a model, and what its report says of them."""
     from daemon.learning.pool import pooled  # noqa: PLC0415 - numpy
 
     found = pooled(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import pytest
 
 from tests.support.command import Home
 from tests.support.dovecot import Dovecot
-from tests.support.identity_provider import IdentityProvider, configure_sign_in, visit
+from tests.support.identity_provider import IdentityProvider, configure_sign_in, sign_in
 
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
@@ -38,17 +37,8 @@ class World:
         return self.home.state_dir / "sign-in" / "private.tokens"
 
     def sign_in(self, *arguments: str) -> str:
-        """What the person does: she starts the command and opens the page that it names.
-        Returns what she was shown."""
-        process = self.home.start("login", *arguments)
-        assert process.stdout is not None
-        shown = ""
-        for line in process.stdout:
-            shown += line
-            if found := re.search(r"https?://localhost\S+", line):
-                visit(found[0].rstrip('",'))
-        assert process.wait() == 0, shown
-        return shown
+        """See `identity_provider.sign_in`."""
+        return sign_in(self.home, *arguments)
 
     def exit_code(self, *arguments: str) -> int:
         """How a command ends."""

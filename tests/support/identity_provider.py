@@ -18,6 +18,7 @@ import contextlib
 import hashlib
 import http.server
 import json
+import re
 import secrets
 import ssl
 import threading
@@ -357,6 +358,20 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)
+
+
+def sign_in(home: Home, *arguments: str) -> str:
+    """What a person does: she starts `inboxd login` and opens the page that it names. Returns
+    what she was shown."""
+    process = home.start("login", *arguments)
+    assert process.stdout is not None
+    shown = ""
+    for line in process.stdout:
+        shown += line
+        if found := re.search(r"https?://localhost\S+", line):
+            visit(found[0].rstrip('",'))
+    assert process.wait() == 0, shown
+    return shown
 
 
 def configure_sign_in(
