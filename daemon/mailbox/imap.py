@@ -171,6 +171,10 @@ class ImapMailbox:
 
     def append(self, folder: str, content: bytes) -> int | None:
         """APPEND (RFC 3501, 6.3.11), without flags; the UID where the server tells it."""
+        opened = self._wire.selection
+        if opened is not None and opened.folder == folder and not opened.writable:
+            # Courier takes no message for a folder that the session has opened to read only.
+            self._wire.select(folder, writable=True)
         return self._wire.append(folder, content)
 
     # Reading -------------------------------------------------------------------------------

@@ -43,6 +43,18 @@ def test_an_appended_message_is_seen_by_the_same_connection(backend: Backend) ->
     assert len(mailbox.snapshot("INBOX").uids) == 1
 
 
+def test_a_message_is_appended_while_another_folder_is_open(backend: Backend) -> None:
+    """And what is open then can still be read."""
+    target = backend.folder("Archiv")
+    backend.user.append("INBOX", mail(1))
+    mailbox = backend.connect()
+    found = mailbox.snapshot("INBOX")
+    mailbox.append(target, mail(2))
+    assert mailbox.snapshot(target).uids != ()
+    [one] = mailbox.identify("INBOX", found.uid_validity, found.uids)
+    assert one.message_id == "mail-1@example.org"
+
+
 def test_nothing_can_be_appended_to_a_folder_that_is_missing(backend: Backend) -> None:
     """It is not made by the way."""
     missing = backend.path("Nirgends")
