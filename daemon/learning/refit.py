@@ -497,7 +497,7 @@ def _learner(settings: RefitSettings, memory: AccountMemory | None) -> Learner |
     None: from scratch."""
     if settings.classic is not None or memory is None:
         return _classic(settings)
-    return memory.ridge.learner(settings.for_fit())
+    return memory.ridge.learner(settings.for_fit(), settings.keep_mb * 1_000_000)
 
 
 def _classic(settings: RefitSettings) -> Learner | None:
