@@ -46,6 +46,28 @@ class _Kept:
     learnt_from: int
     changed: int = 0
 
+    def suits(self, examples: Sequence[Example], settings: FitSettings) -> bool:
+        """Whether settings and number of examples are such that they could be learnt from this.
+
+        Parts stay as many as they were: they grow by a quarter at most.
+        """
+        blocks = blocks_for(examples, settings.blocks)
+        in_one_piece = len(examples) <= settings.exact_up_to
+        return (
+            self.space.weights == blocks
+            and self.ridge_lambda == settings.ridge_lambda
+            and isinstance(self.held, Pairs) == in_one_piece
+        )
+
+    def become(self, examples: Sequence[Example]) -> bool:
+        """Hold `examples` instead, unless too much has changed since the space was learnt."""
+        changes = self.held.changes(examples)
+        if self.changed + changes >= RELEARN_SHARE * self.learnt_from:
+            return False
+        self.changed += changes
+        self.held.become(examples)
+        return True
+
 
 class KeptRidge:
     """The memory of the fits of one mailbox; of use to one fit at a time.
@@ -80,10 +102,12 @@ class KeptRidge:
         def learn(examples: Sequence[Example], background: Sequence[Features]) -> TrainedHead:
             check_trainable(examples)
             kept, self._kept = self._kept, None
-            if kept is not None and not background and _suits(kept, examples, settings):
-                kept.changed += kept.held.changes(examples)
-                kept.held.become(examples)
-            else:
+            if (
+                background
+                or kept is None
+                or not kept.suits(examples, settings)
+                or not kept.become(examples)
+            ):
                 del kept  # frees it before as much is needed again
                 if background or _parts_bytes(examples, settings) > (most_bytes or math.inf):
                     return ridge(settings)(examples, background)
@@ -120,19 +144,6 @@ def _parts_bytes(examples: Sequence[Example], settings: FitSettings) -> int:
     squares = 4 * size * size // parts_needed(examples, settings.part_size)
     rows = 8 * sum(len(one.features.indices) for one in examples)
     return squares + rows + 4 * size * settings.recent
-
-
-def _suits(kept: _Kept, examples: Sequence[Example], settings: FitSettings) -> bool:
-    """Whether `examples` can be learnt from what is kept of others.
-
-    Parts stay as many as they were: they grow by a quarter at most.
-    """
-    blocks = blocks_for(examples, settings.blocks)
-    if kept.space.weights != blocks or kept.ridge_lambda != settings.ridge_lambda:
-        return False
-    if isinstance(kept.held, Pairs) != (len(examples) <= settings.exact_up_to):
-        return False
-    return kept.changed + kept.held.changes(examples) < RELEARN_SHARE * kept.learnt_from
 
 
 class _KeptHead(RidgeTrained):

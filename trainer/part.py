@@ -37,6 +37,11 @@ class PartWeights:
     wide: Floats
     deep: Floats
 
+    @property
+    def bytes(self) -> int:
+        """What they take in memory."""
+        return sum(each.nbytes for each in (self.keys, self.counts, self.wide, self.deep))
+
 
 @dataclass(slots=True, eq=False)
 class _Asked:
@@ -61,6 +66,7 @@ class Part:
         self._ridge_lambda = ridge_lambda
         self._asked: dict[str, _Asked] = {}
         self._head: Ridge | None = None
+        self._weights: PartWeights | None = None
 
     @property
     def examples(self) -> Sequence[Example]:
@@ -72,7 +78,8 @@ class Part:
         """What is kept takes so much memory, but for the examples."""
         asked = sum(one.similar.nbytes for one in self._asked.values())
         head = 0 if self._head is None else self._head.bytes
-        return self._pairs.bytes + asked + head
+        weights = 0 if self._weights is None else self._weights.bytes
+        return self._pairs.bytes + asked + head + weights
 
     @property
     def learnt(self) -> Ridge:
@@ -86,7 +93,8 @@ class Part:
         return self._pairs.changes(examples)
 
     def become(self, examples: Sequence[Example]) -> list[tuple[int, Example]]:
-        """Hold `examples` (time order) instead; returns those that are new, by row."""
+        """Hold `examples` (time order) instead; returns those that are new, by their row in the
+        design."""
         before, known = self._pairs.revision, len(self._pairs.design)
         self._pairs.become(examples)
         if self._pairs.revision != before:
@@ -108,6 +116,7 @@ class Part:
         self._head = Ridge(
             self._pairs.factor, classes, weights, self._ridge_lambda, class_count, factorised=True
         )
+        self._weights = None
         for one in self._asked.values():
             one.said = None
 
@@ -163,6 +172,11 @@ class Part:
 
     def weights(self) -> PartWeights:
         """The primal weights of the features that its mail has."""
+        if self._weights is None:
+            self._weights = self._primal()
+        return self._weights
+
+    def _primal(self) -> PartWeights:
         design = self._pairs.design
         counts = design.frequencies(self._pairs.left_out)
         chosen = counts > 0
