@@ -1,21 +1,22 @@
 """A ridge head over more examples than one factorisation can hold: divide and conquer.
 
-The examples are dealt out in turn to a few parts of a few thousand, a head is learnt exactly on
-each, and the heads' weights are averaged (Zhang, Duchi, Wainwright: Divide and Conquer Kernel
-Ridge Regression, JMLR 16, 2015). Time and memory grow with the number of examples instead of its
-cube and square, and the outcome is the same kind of linear head. Measured on 12,000 newsgroup
-mails, predicting the next 2,000: exact 161 wrong, two parts 161, only the newest 6,000 177, a
-Nyström approximation with 3,000 landmarks 203.
+The examples are dealt out to a few parts of a few thousand, a head is learnt exactly on each, and
+the heads' weights are averaged (Zhang, Duchi, Wainwright: Divide and Conquer Kernel Ridge
+Regression, JMLR 16, 2015). Time and memory grow with the number of examples instead of its cube
+and square, and the outcome is the same kind of linear head. Measured on 12,000 newsgroup mails,
+predicting the next 2,000: exact 161 wrong, two parts 161, only the newest 6,000 177, a Nyström
+approximation with 3,000 landmarks 203.
 
-Each part lies in time order, so that its factor holds a model of every moment, and the
-predictions of the newest mails from earlier mail only are those of the average, exactly.
+Which part a mail belongs to follows from its key alone, so that no mail moves to another part
+when some come or go. Each part lies in time order, so that its factor holds a model of every
+moment, and the predictions of the newest mails from earlier mail only are those of the average,
+exactly.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +26,43 @@ from classifier.space import FeatureSpace
 from trainer.calibration import Past
 from trainer.examples import Example, parent_labels
 from trainer.head import HeadWeights, check_trainable, known_without_itself
-from trainer.kernel import Design
-from trainer.ridge import Ridge, known_before
+from trainer.part import Part, PartWeights
+from trainer.ridge import known_before
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint32]
+
+RECENT = 1000
+
+
+def parts_needed(examples: Sequence[Example], part_size: int) -> int:
+    """How many parts of about `part_size` hold the examples."""
+    described = sum(not one.is_mail for one in examples)
+    return -(-(len(examples) - described) // max(part_size - described, 1))
+
+
+def dealt(examples: Sequence[Example], count: int) -> list[Integers]:
+    """Positions of the members of each of `count` parts, ascending.
+
+    Descriptions are few and belong to all parts.
+    """
+    turns = np.array([_turn(one.key, count) if one.is_mail else -1 for one in examples])
+    return [np.flatnonzero((turns == part) | (turns < 0)) for part in range(count)]
+
+
+def _turn(key: str, count: int) -> int:
+    digest = blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % count
+
+
+def made_one_by_one(
+    examples: Sequence[Example], ridge_lambda: float, space: FeatureSpace, count: int
+) -> Iterator[tuple[Integers, Part]]:
+    """The parts, each made when it is asked for: one of them is in memory at a time."""
+    for members in dealt(examples, count):
+        if len(members):
+            yield members, Part([examples[at] for at in members], space, ridge_lambda)
 
 
 class DividedHead:
@@ -43,41 +75,45 @@ class DividedHead:
     def __init__(
         self,
         examples: Sequence[Example],
-        ridge_lambda: float,
         space: FeatureSpace,
+        parts: Iterable[tuple[Integers, Part]],
         *,
-        part_size: int = 5000,
-        recent: int = 1000,
+        recent: int = RECENT,
     ) -> None:
-        """Learn `examples`, in parts of at most `part_size`. Raises `ModelNotTrainable`."""
+        """Learn `examples`; `parts`: positions among them, ascending, and the part of them.
+
+        Raises `ModelNotTrainable`.
+        """
         check_trainable(examples)
         self.examples = list(examples)
         self.labels = list(dict.fromkeys(one.label for one in examples))
         self._space = space
-        self._ridge_lambda = ridge_lambda
         numbers = {label: number for number, label in enumerate(self.labels)}
         self._classes = np.array([numbers[one.label] for one in examples], dtype=np.int64)
         parents = [numbers.get(p, -1) if p else -1 for p in parent_labels(self.examples)]
         self._parents = np.array(parents, dtype=np.int64)
         self._known = known_before(self._classes, len(self.labels))
+        self._counts = self._known.sum(axis=1)
         shape = (len(self.examples), len(self.labels))
         self._recent = np.arange(max(shape[0] - recent, 0), shape[0])
         self._prequential = np.zeros(shape, dtype=np.float32)
         self._left_out = np.zeros((len(self._recent), shape[1]), dtype=np.float32)
-        parts = self._parts(part_size)
-        learnt = [self._learn(members) for members in parts]
-        self._prequential[self._recent] /= len(parts)
-        self._left_out /= len(parts)
-        self._weights = _average(learnt)
+        self._parts: list[PartWeights] = []
+        for members, part in parts:
+            self._parts.append(self._learn(members, part))
+            del part  # its memory, before the next one is made
+        self._prequential[self._recent] /= len(self._parts)
+        self._left_out /= len(self._parts)
 
     def scores(self, features: Features) -> Floats:
-        """[C] scores of one new mail."""
+        """[C] scores of one new mail: the mean of what the parts say."""
         row = self._space.rows([features])
-        at = np.searchsorted(self._weights.keys, row.keys)
-        at = np.minimum(at, len(self._weights.keys) - 1)
-        known = self._weights.keys[at] == row.keys
-        wide = row.values[known] @ self._weights.wide[at[known]]
-        return np.asarray(wide + self._weights.deep @ row.deep[0], dtype=np.float32)
+        said = np.zeros(len(self.labels), dtype=np.float32)
+        for one in self._parts:
+            at = np.minimum(np.searchsorted(one.keys, row.keys), len(one.keys) - 1)
+            known = one.keys[at] == row.keys
+            said += row.values[known] @ one.wide[at[known]] + one.deep @ row.deep[0]
+        return said / np.float32(len(self._parts))
 
     def prequential(self) -> Past:
         """Every mail as predicted from earlier ones only; see `recent`."""
@@ -98,65 +134,49 @@ class DividedHead:
 
     def weights(self, *, rare_words: bool = True) -> HeadWeights:
         """The primal weights; see `Head.weights`."""
-        keys, wide, deep = self._weights.keys, self._weights.wide, self._weights.deep
+        keys, counts = _all_keys(self._parts)
         if not rare_words:
-            kept = ~of_text(keys) | self._is_repeated(keys)
-            keys, wide = keys[kept], wide[kept]
+            # A description stands in each part, so that its words count as repeated.
+            keys = keys[~of_text(keys) | (counts > 1)]
+        wide, deep = _average(self._parts, keys)
         return HeadWeights(self._space.with_active(keys), wide, deep)
 
-    def _is_repeated(self, keys: Keys) -> npt.NDArray[np.bool_]:
-        """Whether more than one mail has the feature, by its inverse document frequency."""
-        once = self._space.unseen_idf - math.log(2.0)  # see `FeatureSpace.learn`
-        return np.asarray(self._space.idf[self._space.positions(keys)] < once - 1e-3)
-
-    def _parts(self, part_size: int) -> list[Integers]:
-        """Positions of each part, ascending. Descriptions are few and belong to all parts."""
-        described = sum(not one.is_mail for one in self.examples)
-        count = -(-(len(self.examples) - described) // max(part_size - described, 1))
-        everywhere = np.arange(described)
-        mails = np.arange(described, len(self.examples))
-        return [np.concatenate([everywhere, mails[turn::count]]) for turn in range(count)]
-
-    def _learn(self, members: Integers) -> _PartWeights:
-        """Learn one part, and let it say what it thinks of its own and of the other mails."""
-        examples = [self.examples[at] for at in members]
-        design = Design(self._space.rows([one.features for one in examples]), self._space.active)
-        ridge = Ridge(
-            design.gram(),
-            self._classes[members],
-            np.array([one.weight for one in examples], dtype=np.float32),
-            self._ridge_lambda,
-            len(self.labels),
-        )
-        counts = self._known.sum(axis=1)
-        self._prequential[members] += ridge.prequential(counts[members])
+    def _learn(self, members: Integers, part: Part) -> PartWeights:
+        """Teach one part, and let it say what it thinks of its own and of the other mails."""
+        part.learn(self._classes[members], len(self.labels))
+        self._prequential[members] += part.prequential(self._counts[members])
         newest = members[members >= self._recent[0]]
         if len(newest):
-            self._left_out[newest - self._recent[0]] += ridge.leave_one_out(len(newest))
+            self._left_out[newest - self._recent[0]] += part.leave_one_out(len(newest))
         others = np.setdiff1d(self._recent, members)
         if len(others):
-            rows = self._space.rows([self.examples[at].features for at in others])
-            lengths = np.searchsorted(members, others)
-            earlier, everything = ridge.scores_by_first(design.cross(rows), lengths, counts[others])
+            earlier, everything = part.ask(
+                [self.examples[at] for at in others],
+                np.searchsorted(members, others),
+                self._counts[others],
+            )
             self._prequential[others] += earlier
             self._left_out[others - self._recent[0]] += everything
-        return _PartWeights(*design.primal(ridge.alpha()))
+        return part.weights()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _PartWeights:
-    """`keys` [a] ascending, `wide` [a, C], `deep` [C, hidden]."""
+def _all_keys(parts: Sequence[PartWeights]) -> tuple[Keys, Integers]:
+    """The features of all parts, ascending, and in how many mails each occurs."""
+    keys = np.sort(np.concatenate([one.keys for one in parts]))  # np.unique takes ten times as long
+    keys = keys[np.append(True, keys[1:] != keys[:-1])]
+    counts = np.zeros(len(keys), dtype=np.int64)
+    for one in parts:
+        counts[np.searchsorted(keys, one.keys)] += one.counts
+    return keys, counts
 
-    keys: Keys
-    wide: Floats
-    deep: Floats
 
-
-def _average(parts: Sequence[_PartWeights]) -> _PartWeights:
-    """The mean; a feature that a part does not have counts as 0 there."""
-    keys = np.unique(np.concatenate([one.keys for one in parts]))
+def _average(parts: Sequence[PartWeights], keys: Keys) -> tuple[Floats, Floats]:
+    """The mean weights of `keys`, and those of the vector; what a part does not have is 0 there."""
     wide = np.zeros((len(keys), parts[0].wide.shape[1]), dtype=np.float32)
     for one in parts:
-        wide[np.searchsorted(keys, one.keys)] += one.wide
+        at = np.minimum(np.searchsorted(keys, one.keys), len(keys) - 1)
+        asked = keys[at] == one.keys
+        wide[at[asked]] += one.wide[asked]
+    wide /= np.float32(len(parts))
     deep = np.mean([one.deep for one in parts], axis=0, dtype=np.float32)
-    return _PartWeights(keys, wide / np.float32(len(parts)), np.asarray(deep))
+    return wide, np.asarray(deep)

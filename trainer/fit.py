@@ -23,7 +23,7 @@ from classifier.space import BlockWeights, FeatureSpace
 from trainer.calibration import Past
 from trainer.curves import Curves
 from trainer.descriptions import blocks_for
-from trainer.divided import DividedHead
+from trainer.divided import DividedHead, made_one_by_one, parts_needed
 from trainer.examples import Example, newest_per_key, select
 from trainer.head import Head, HeadWeights, check_trainable
 from trainer.heads import Learner
@@ -73,7 +73,7 @@ class FitSettings:
     `ridge_lambda`: strength of the regularisation; flat between 0.01 and 0.1.
     `max_examples`: more are thinned out, newest and balanced over the labels first.
     `exact_up_to`: one factorisation needs n² floats of memory and n³/3 operations, 144 MB and
-    about 2 s at 6,000; more examples are dealt out to parts of at most `part_size`, see
+    about 2 s at 6,000; more examples are dealt out to parts of about `part_size`, see
     `trainer.divided`.
     `rare_words_up_to`: from more mails on, words and character n-grams of a single mail get no
     weight, which makes the model a third of the size. On one mailbox, predicting the next 500
@@ -92,6 +92,11 @@ class FitSettings:
     calibration_window: int = 800
     held_out: int = 1000
     thresholds: ThresholdSettings = field(default_factory=ThresholdSettings)
+
+    @property
+    def recent(self) -> int:
+        """Of so many of the newest mails honest predictions are wanted."""
+        return max(self.calibration_window, self.held_out)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,13 +202,9 @@ def ridge(settings: FitSettings) -> Learner:
         if len(examples) <= settings.exact_up_to:
             head = RidgeTrained(examples, settings.ridge_lambda, space=space)
         else:
-            head = DividedTrained(
-                examples,
-                settings.ridge_lambda,
-                space,
-                part_size=settings.part_size,
-                recent=max(settings.calibration_window, settings.held_out),
-            )
+            count = parts_needed(examples, settings.part_size)
+            parts = made_one_by_one(examples, settings.ridge_lambda, space, count)
+            head = DividedTrained(examples, space, parts, recent=settings.recent)
         head.rare_words = len(examples) <= settings.rare_words_up_to
         return head
 

@@ -1,14 +1,16 @@
 """A ridge head that is brought up to date instead of learnt anew, to the same result.
 
 What takes long, comparing all mails and factorising, is kept between two fits of the same mailbox
-(`trainer.pairs`); what depends on labels is computed each time, from all of them. The feature
-space (how common each word is, where mail lies on average) is that of the last fit from scratch,
-until so much mail came or went that it is learnt anew: the rule by which `trainer.replay` lives
-through a mailbox. In that space the result is that of a fit from scratch.
+(`trainer.pairs`, and of more mail than one factor holds `trainer.parts`); what depends on labels
+is computed each time, from all of them. The feature space (how common each word is, where mail
+lies on average) and the number of parts are those of the last fit from scratch, until so much mail
+came or went that the space is learnt anew: the rule by which `trainer.replay` lives through a
+mailbox. In that space the result is that of a fit from scratch.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,13 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.features import Features, of_text
-from classifier.space import BlockWeights, FeatureSpace
+from classifier.space import FeatureSpace
 from trainer.descriptions import blocks_for
+from trainer.divided import parts_needed
 from trainer.examples import Example
-from trainer.fit import FitSettings, RidgeTrained, ridge
+from trainer.fit import DividedTrained, FitSettings, RidgeTrained, ridge
 from trainer.head import HeadWeights, check_trainable
 from trainer.heads import Learner, TrainedHead
 from trainer.pairs import Pairs
+from trainer.parts import Parts
 from trainer.ridge import Ridge
 
 Floats = npt.NDArray[np.float32]
@@ -36,11 +40,33 @@ since. Also `ReplaySettings.relearn_at`: what a replay measures is what the daem
 class _Kept:
     """Similarities and factor, the space that they hold in, and the settings that they suit."""
 
-    pairs: Pairs
+    held: Pairs | Parts
     space: FeatureSpace
     ridge_lambda: float
     learnt_from: int
     changed: int = 0
+
+    def suits(self, examples: Sequence[Example], settings: FitSettings) -> bool:
+        """Whether settings and number of examples are such that they could be learnt from this.
+
+        Parts stay as many as they were: they grow by a quarter at most.
+        """
+        blocks = blocks_for(examples, settings.blocks)
+        in_one_piece = len(examples) <= settings.exact_up_to
+        return (
+            self.space.weights == blocks
+            and self.ridge_lambda == settings.ridge_lambda
+            and isinstance(self.held, Pairs) == in_one_piece
+        )
+
+    def become(self, examples: Sequence[Example]) -> bool:
+        """Hold `examples` instead, unless too much has changed since the space was learnt."""
+        changes = self.held.changes(examples)
+        if self.changed + changes >= RELEARN_SHARE * self.learnt_from:
+            return False
+        self.changed += changes
+        self.held.become(examples)
+        return True
 
 
 class KeptRidge:
@@ -58,69 +84,84 @@ class KeptRidge:
         if self._kept is None:
             return 0
         space = self._kept.space
-        return self._kept.pairs.bytes + space.active.nbytes + space.idf.nbytes
+        return self._kept.held.bytes + space.active.nbytes + space.idf.nbytes
 
     @property
     def space(self) -> FeatureSpace | None:
         """The feature space of the last fit, None without one."""
         return None if self._kept is None else self._kept.space
 
-    def learner(self, settings: FitSettings) -> Learner:
+    def learner(self, settings: FitSettings, most_bytes: int | None = None) -> Learner:
         """The ridge head as `trainer.fit.ridge` learns it, from what is kept where possible.
 
-        More than `exact_up_to` examples, and those of a start that other mail helps (background),
-        are learnt from scratch, and nothing of them is kept.
+        Nothing is kept of a start that other mail helps (background), nor of parts that would take
+        more than `most_bytes` together: those are made one by one, as there is no use in having
+        all of them in memory.
         """
 
         def learn(examples: Sequence[Example], background: Sequence[Features]) -> TrainedHead:
             check_trainable(examples)
             kept, self._kept = self._kept, None
-            if len(examples) > settings.exact_up_to or background:
-                return ridge(settings)(examples, background)
-            blocks = blocks_for(examples, settings.blocks)
-            if kept is None or not _suits(kept, examples, blocks, settings.ridge_lambda):
+            if (
+                background
+                or kept is None
+                or not kept.suits(examples, settings)
+                or not kept.become(examples)
+            ):
                 del kept  # frees it before as much is needed again
-                kept = _from_scratch(examples, blocks, settings.ridge_lambda)
-            else:
-                kept.changed += kept.pairs.become(examples)
+                if background or _parts_bytes(examples, settings) > (most_bytes or math.inf):
+                    return ridge(settings)(examples, background)
+                kept = _from_scratch(examples, settings)
             self._kept = kept
-            head = _KeptHead(kept)
+            head: _KeptHead | DividedTrained
+            if isinstance(kept.held, Pairs):
+                head = _KeptHead(kept.held, kept.space, kept.ridge_lambda)
+            else:
+                head = DividedTrained(examples, kept.space, kept.held, recent=settings.recent)
             head.rare_words = len(examples) <= settings.rare_words_up_to
             return head
 
         return learn
 
 
-def _from_scratch(examples: Sequence[Example], blocks: BlockWeights, ridge_lambda: float) -> _Kept:
+def _from_scratch(examples: Sequence[Example], settings: FitSettings) -> _Kept:
+    blocks = blocks_for(examples, settings.blocks)
     space = FeatureSpace.learn([one.features for one in examples], blocks)
-    return _Kept(Pairs(examples, space, ridge_lambda), space, ridge_lambda, len(examples))
+    held: Pairs | Parts
+    if len(examples) <= settings.exact_up_to:
+        held = Pairs(examples, space, settings.ridge_lambda)
+    else:
+        count = parts_needed(examples, settings.part_size)
+        held = Parts(examples, space, settings.ridge_lambda, count)
+    return _Kept(held, space, settings.ridge_lambda, len(examples))
 
 
-def _suits(
-    kept: _Kept, examples: Sequence[Example], blocks: BlockWeights, ridge_lambda: float
-) -> bool:
-    """Whether `examples` can be learnt from what is kept of others."""
-    if kept.space.weights != blocks or kept.ridge_lambda != ridge_lambda:
-        return False
-    return kept.changed + kept.pairs.changes(examples) < RELEARN_SHARE * kept.learnt_from
+def _parts_bytes(examples: Sequence[Example], settings: FitSettings) -> int:
+    """What the squares, the rows and the similarities of the newest mail take; 0 in one piece."""
+    size = len(examples)
+    if size <= settings.exact_up_to:
+        return 0
+    squares = 4 * size * size // parts_needed(examples, settings.part_size)
+    rows = 8 * sum(len(one.features.indices) for one in examples)
+    return squares + rows + 4 * size * settings.recent
 
 
 class _KeptHead(RidgeTrained):
     """A ridge head over what is kept; good until the next fit changes that."""
 
-    def __init__(self, kept: _Kept) -> None:
+    def __init__(self, pairs: Pairs, space: FeatureSpace, ridge_lambda: float) -> None:
         # All that the parent's constructor would compute is there.
-        self._pairs = kept.pairs
-        self.examples = kept.pairs.examples
+        self._pairs = pairs
+        self.examples = pairs.examples
         self.labels = list(dict.fromkeys(one.label for one in self.examples))
         self._numbers = {label: number for number, label in enumerate(self.labels)}
-        self._space = kept.space
-        self._design = kept.pairs.design
+        self._space = space
+        self._design = pairs.design
         self._ridge = Ridge(
-            kept.pairs.factor,
+            pairs.factor,
             self._numbered([one.label for one in self.examples]),
             np.array([one.weight for one in self.examples], dtype=np.float32),
-            kept.ridge_lambda,
+            ridge_lambda,
             factorised=True,
         )
 

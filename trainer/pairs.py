@@ -50,6 +50,8 @@ class Pairs:
         factor, info = lapack.spotrf(square, lower=1, clean=0, overwrite_a=1)
         _check(info)
         self._square: Floats = factor  # [capacity, capacity] in Fortran order
+        self.revision = 0
+        """Grows whenever similarities or factor change."""
 
     @property
     def factor(self) -> Floats:
@@ -77,6 +79,7 @@ class Pairs:
         first = self._first_change(examples, came_from)
         if first < max(len(examples), len(self.examples)):
             self._change(examples, came_from, first)
+            self.revision += 1
         self.examples = list(examples)
         return changes
 
@@ -94,6 +97,11 @@ class Pairs:
     def design(self) -> Design:
         """The rows of all mails that are or were here; see `left_out`."""
         return self._design
+
+    @property
+    def rows(self) -> Integers:
+        """[n] row of each example in `design`."""
+        return self._rows
 
     @property
     def left_out(self) -> Integers:

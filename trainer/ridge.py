@@ -62,6 +62,7 @@ class Ridge:
         self._factor: Floats = gram if factorised else _factorised(gram, weights, ridge)
         self._classes = classes.astype(np.int64)
         self._solved = self._forward(_one_hot(self._classes, class_count))  # [n, C + 1]
+        self._dual: Floats | None = None
 
     def __len__(self) -> int:
         return self._size
@@ -76,6 +77,12 @@ class Ridge:
         """[n] class of each mail."""
         return self._classes
 
+    @property
+    def bytes(self) -> int:
+        """What this takes in memory beside the factor."""
+        dual = 0 if self._dual is None else self._dual.nbytes
+        return self._solved.nbytes + self._classes.nbytes + dual
+
     def append(self, similarities: Floats, square: float, label: int, weight: float) -> Floats:
         """Learn one more mail; returns its scores [C] from before it was learnt. O(n²).
 
@@ -85,7 +92,7 @@ class Ridge:
         if label > self.class_count:
             raise ValueError("classes are numbered without gaps")
         row = self._forward(similarities[:, None])[:, 0]
-        scores = _combine(row @ self._solved, self.class_count)
+        scores = combined(row @ self._solved, self.class_count)
         # What the earlier mails leave unexplained is never negative, but for rounding.
         pivot = np.sqrt(max(square - float(row @ row), 0.0) + self._ridge / weight)
         self._grow()
@@ -98,12 +105,13 @@ class Ridge:
         self._solved = np.vstack([self._solved, (target - row @ self._solved) / pivot])
         self._classes = np.append(self._classes, label)
         self._size += 1
+        self._dual = None
         return scores
 
     def scores(self, similarities: Floats) -> Floats:
         """[m, C] scores of new mails from their [m, n] similarities with the learnt ones."""
         rows = self._forward(np.asfortranarray(similarities.T)).T
-        return _combine(rows @ self._solved, self.class_count)
+        return combined(rows @ self._solved, self.class_count)
 
     def prequential(self, counts: Integers | None = None) -> Floats:
         """[n, C] scores of each mail by a model of the earlier ones only.
@@ -114,18 +122,16 @@ class Ridge:
         pivots = np.diagonal(self._factor)[: self._size, None]
         plain = _one_hot(self._classes, self.class_count) - pivots * self._solved
         known = self.known().sum(axis=1) if counts is None else counts
-        return _combine(plain, np.maximum(known, 2)[:, None])
+        return combined(plain, np.maximum(known, 2)[:, None])
 
-    def scores_by_first(
-        self, similarities: Floats, lengths: Integers, counts: Integers
-    ) -> tuple[Floats, Floats]:
-        """Scores [m, C] of new mails by models of only the first `lengths` [m] mails, with the
-        targets of `counts` [m] classes; and those by the model of all mails. Exact, because the
-        first entries of L⁻¹k depend on the first mails alone."""
+    def plain_by_first(self, similarities: Floats, lengths: Integers) -> tuple[Floats, Floats]:
+        """What models of only the first `lengths` [m] mails say of new mails, and what the model
+        of all mails does: [m, C + 1] each, to be `combined`. Exact, because the first entries of
+        L⁻¹k depend on the first mails alone. O(n² m)."""
         rows = self._forward(np.asfortranarray(similarities.T)).T
-        everything = _combine(rows @ self._solved, self.class_count)
+        everything = rows @ self._solved
         rows[np.arange(len(self))[None, :] >= lengths[:, None]] = 0.0
-        return _combine(rows @ self._solved, np.maximum(counts, 2)[:, None]), everything
+        return rows @ self._solved, everything
 
     def known(self) -> npt.NDArray[np.bool_]:
         """See `known_before`."""
@@ -145,19 +151,21 @@ class Ridge:
             raise ValueError("the factor is singular")
         diagonal = np.einsum("ij,ij->j", inverse, inverse)[:, None]
         targets = _one_hot(self._classes[last], self.class_count)
-        return _combine(targets - self._backward()[last] / diagonal, self.class_count)
+        return combined(targets - self._backward()[last] / diagonal, self.class_count)
 
     def alpha(self) -> Floats:
         """[n, C] dual weights: W = Xᵀα."""
-        return _combine(self._backward(), self.class_count)
+        return combined(self._backward(), self.class_count)
 
     def _forward(self, right: Floats) -> Floats:
         """L⁻¹ right. LAPACK reads the used corner in place; a numpy slice would be copied."""
         return self._solve(right, transposed=0)
 
     def _backward(self) -> Floats:
-        """L⁻ᵀ Z, for the one-hot columns and the ones."""
-        return self._solve(self._solved, transposed=1)
+        """L⁻ᵀ Z, for the one-hot columns and the ones; computed once."""
+        if self._dual is None:
+            self._dual = self._solve(self._solved, transposed=1)
+        return self._dual
 
     def _solve(self, right: Floats, transposed: int) -> Floats:
         return solve_triangle(self._factor, right, transposed=transposed)
@@ -207,8 +215,8 @@ def known_before(classes: Integers, count: int) -> npt.NDArray[np.bool_]:
     return np.asarray(first[None, :] < np.arange(len(classes))[:, None])
 
 
-def _combine(plain: Floats, count: int | npt.NDArray[np.int64]) -> Floats:
-    """Results for H and 1 → results for targets 1 and −1/(C−1); linear, so exact."""
+def combined(plain: Floats, count: int | npt.NDArray[np.int64]) -> Floats:
+    """[…, C + 1] results for H and 1 → […, C] for targets 1 and −1/(C−1); linear, so exact."""
     if np.min(count) < 2:
         raise ValueError("at least two classes are needed")
     other = 1.0 / (np.asarray(count, dtype=np.float32) - 1.0)

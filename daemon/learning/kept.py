@@ -1,9 +1,9 @@
-"""What the daemon keeps in memory between two fits of an account, so that the next one is quick.
+"""What the daemon keeps in memory between two fits of a model, so that the next one is quick.
 
 The similarities of all mails, the factor over them and their rows: see `trainer.kept`. Nothing of
 it is written to disk; after a start the first fit is from scratch. Whoever fits takes the memory
-of the account and gives it back when the model is recorded, so that it is used by one fit at a
-time and a fit that fails leaves none.
+of the account, or of the shared model, and gives it back when the model is recorded, so that it is
+used by one fit at a time and a fit that fails leaves none.
 """
 
 from __future__ import annotations
@@ -31,19 +31,32 @@ _EXAMPLE_BYTES = 1500
 
 
 @dataclass(slots=True)
-class AccountMemory:
-    """What is kept of one account. `version`: the model that was fitted last, "" before any."""
+class Memory:
+    """What is kept of the fits of one model; `accounts`: whose mail it learns from. `version`:
+    the model that was fitted last, "" before any."""
 
-    features: FeatureMemo
+    store: Store
+    fingerprint: str
+    accounts: tuple[str, ...]
     ridge: KeptRidge
     version: str = ""
+    _features: dict[str, FeatureMemo] = field(default_factory=dict)
     _described: tuple[Description, ...] = ()
     _descriptions: list[Example] = field(default_factory=list)
+
+    def features(self, account: str) -> FeatureMemo:
+        """The features of one account's examples."""
+        return self._features.setdefault(account, FeatureMemo(self.store, self.fingerprint))
 
     @property
     def bytes(self) -> int:
         """How much memory it takes, once the features' contents are released."""
-        return self.ridge.bytes + _EXAMPLE_BYTES * len(self.features)
+        return self.ridge.bytes + _EXAMPLE_BYTES * sum(map(len, self._features.values()))
+
+    def release(self) -> None:
+        """Hold no features' contents any more."""
+        for memo in self._features.values():
+            memo.release()
 
     def description_examples(
         self, described: Sequence[Description], source: FeatureSource
@@ -61,11 +74,11 @@ class AccountMemory:
 
 
 class KeptFits:
-    """The memories of all accounts. Safe to use from several threads."""
+    """The memories of all models, by account or shared model. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[str, AccountMemory] = {}  # the one given back last at the end
+        self._kept: dict[str, Memory] = {}  # the one given back last at the end
 
     @property
     def bytes(self) -> int:
@@ -73,31 +86,36 @@ class KeptFits:
         with self._lock:
             return sum(memory.bytes for memory in self._kept.values())
 
-    def take(self, name: str, store: Store, fingerprint: str) -> AccountMemory:
+    def take(
+        self, name: str, store: Store, fingerprint: str, accounts: Sequence[str] | None = None
+    ) -> Memory:
         """The memory of an account, for one fit; an empty one where none suits.
 
-        It suits features under the same fingerprint, and as long as the model fitted with it is
-        still the newest: another process that trained, or forgot, has overtaken it.
+        Or of a shared model, which learns from several `accounts`. It suits features under the
+        same fingerprint and of the same accounts, and as long as the model fitted with it is still
+        the newest: another process that trained, or forgot, has overtaken it.
         """
         from trainer.kept import KeptRidge  # noqa: PLC0415 - loads torch
 
         with self._lock:
             memory = self._kept.pop(name, None)
+        learnt_from = (name,) if accounts is None else tuple(accounts)
         if (
             memory is not None
-            and memory.features.fingerprint == fingerprint
+            and memory.fingerprint == fingerprint
+            and memory.accounts == learnt_from
             and memory.version == _newest_version(store, name)
         ):
             return memory
-        return AccountMemory(FeatureMemo(store, fingerprint), KeptRidge())
+        return Memory(store, fingerprint, learnt_from, KeptRidge())
 
-    def give_back(self, name: str, memory: AccountMemory, version: str, most_bytes: int) -> None:
+    def give_back(self, name: str, memory: Memory, version: str, most_bytes: int) -> None:
         """Keep what was taken until the next fit, `version` having been made with it.
 
         Not when it is larger than `most_bytes`; the memories of other accounts make room, that of
         the account first that was fitted longest ago.
         """
-        memory.features.release()
+        memory.release()
         memory.version = version
         with self._lock:
             self._kept.pop(name, None)

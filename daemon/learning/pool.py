@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Any
 
 from classifier.costs import Costs
-from classifier.features import Features
 from classifier.labels import LEAVE
 from daemon.learning.gather import (
     FeatureSource,
@@ -25,10 +24,11 @@ from daemon.learning.gather import (
     label_key,
     training_set,
 )
+from daemon.learning.kept import Memory
 from daemon.learning.share import Share, shared_labels, shown_name, trained_with
 from daemon.store import Store, UnitOfWork
 from daemon.store.tables import Account, Folder, Role
-from trainer.descriptions import Description, description_examples
+from trainer.descriptions import Description
 from trainer.examples import Example, in_time_order
 
 
@@ -73,10 +73,12 @@ def pooled(
     min_per_folder: int,
     unfiled: int,
     costs: Costs,
+    memory: Memory,
 ) -> Pool:
     """The examples of all accounts that have features under the source's fingerprint.
 
-    A folder takes part from `min_per_folder` examples of all accounts on. Needs no server.
+    A folder takes part from `min_per_folder` examples of all accounts on. Needs no server. What
+    stays as it was comes from `memory`.
     """
     with store.read() as work:
         members = list(_members(work, share))
@@ -84,14 +86,11 @@ def pooled(
         by_label = _costs_by_label(members, costs)
         data_hash = _hash(work, share, members, described, by_label, source.fingerprint)
     parts = {
-        member.name: _part(store, member, source.fingerprint, unfiled if described else 0)
-        for member in members
+        member.name: _part(store, member, memory, unfiled if described else 0) for member in members
     }
     wanted = {each.label for each in described}
     data = _joined(members, parts.values(), min_per_folder, wanted, unfiled)
-    examples = description_examples(
-        described, lambda mails: [Features.from_bytes(f) for f in source.featurize(mails)]
-    )
+    examples = memory.description_examples(described, source)
     taught = [name for name, part in parts.items() if part.examples or part.background]
     taught += [name for name in share.accounts if share.descriptions[name] and name not in taught]
     facts = {"name": share.name, "accounts": taught, "fingerprint": source.fingerprint}
@@ -171,12 +170,19 @@ def _hash(
     return digest.hexdigest()
 
 
-def _part(store: Store, member: _Member, fingerprint: str, unfiled: int) -> TrainingSet:
+def _part(store: Store, member: _Member, memory: Memory, unfiled: int) -> TrainingSet:
     """One account's examples under their shared labels.
 
     Threads stay within the account, as they do when its mail is judged.
     """
-    own = training_set(store, member.name, fingerprint, min_per_folder=1, unfiled=unfiled)
+    own = training_set(
+        store,
+        member.name,
+        memory.fingerprint,
+        min_per_folder=1,
+        unfiled=unfiled,
+        memo=memory.features(member.name),
+    )
     labelled = ((one, member.label(one.label)) for one in own.examples)
     return replace(
         own,

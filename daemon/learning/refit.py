@@ -30,7 +30,7 @@ from trainer.tensorboard import log_curves
 if TYPE_CHECKING:
     from daemon.learning.engine import AccountEncoder, AccountModel, Engine
     from daemon.learning.gather import FeatureSource, TrainingSet
-    from daemon.learning.kept import AccountMemory
+    from daemon.learning.kept import Memory
     from trainer.descriptions import Description
     from trainer.evaluate import Report
     from trainer.fit import FitSettings, Fitted
@@ -228,12 +228,14 @@ def _trained(
     """The candidate and what became of it; `account_name`: to whom models belong."""
     from trainer.errors import ModelNotTrainable  # noqa: PLC0415
 
-    memory: AccountMemory | None = None
+    share = settings.share
+    memory = engine.kept.take(
+        account_name, store, encoder.fingerprint, share.accounts if share is not None else None
+    )
     facts: Mapping[str, Any] = {}
-    if settings.share is not None:  # fitted from scratch: see docs/adr/0052
-        data, data_hash, costs, facts = _pooled(store, settings.share, source, settings)
+    if share is not None:
+        data, data_hash, costs, facts = _pooled(store, share, source, settings, memory)
     else:
-        memory = engine.kept.take(account_name, store, encoder.fingerprint)
         data, data_hash, costs = _gathered(store, account_name, source, settings, memory)
     try:
         candidate = _Candidate.train(
@@ -260,8 +262,7 @@ def _trained(
     if verdict.promote:
         models.registry.promote(version)
     _record(store, account_name, version, candidate, verdict, data_hash, now)
-    if memory is not None:
-        engine.kept.give_back(account_name, memory, version, settings.keep_mb * 1_000_000)
+    engine.kept.give_back(account_name, memory, version, settings.keep_mb * 1_000_000)
     models.prune(keep=settings.keep_models)
     seconds = time.perf_counter() - started
     log.info(
@@ -310,7 +311,7 @@ def _gathered(
     account_name: str,
     source: FeatureSource,
     settings: RefitSettings,
-    memory: AccountMemory,
+    memory: Memory,
 ) -> tuple[TrainingSet, str, Costs]:
     """What there is to learn from, descriptions included, the hash that identifies it, and the
     costs of mistakes by label."""
@@ -331,14 +332,14 @@ def _gathered(
         min_per_folder=settings.min_per_folder,
         described={each.label for each in described},
         unfiled=unfiled_for(settings) if described else 0,
-        memo=memory.features,
+        memo=memory.features(account_name),
     )
     examples = memory.description_examples(described, source)
     return data.with_descriptions(described, examples), data_hash, costs
 
 
 def _pooled(
-    store: Store, share: Share, source: FeatureSource, settings: RefitSettings
+    store: Store, share: Share, source: FeatureSource, settings: RefitSettings, memory: Memory
 ) -> tuple[TrainingSet, str, Costs, Mapping[str, Any]]:
     """The same of all accounts that share a model, and what its report says of them."""
     from daemon.learning.pool import pooled  # noqa: PLC0415 - numpy
@@ -350,6 +351,7 @@ def _pooled(
         min_per_folder=settings.min_per_folder,
         unfiled=unfiled_for(settings),
         costs=settings.costs,
+        memory=memory,
     )
     return found.data, found.data_hash, found.costs, found.facts
 
@@ -492,12 +494,11 @@ def _report(
     return figures
 
 
-def _learner(settings: RefitSettings, memory: AccountMemory | None) -> Learner | None:
-    """The kind of head that the configuration asks for; the ridge head from what is kept, or
-    None: from scratch."""
-    if settings.classic is not None or memory is None:
+def _learner(settings: RefitSettings, memory: Memory) -> Learner | None:
+    """The kind of head that the configuration asks for; the ridge head from what is kept."""
+    if settings.classic is not None:
         return _classic(settings)
-    return memory.ridge.learner(settings.for_fit())
+    return memory.ridge.learner(settings.for_fit(), settings.keep_mb * 1_000_000)
 
 
 def _classic(settings: RefitSettings) -> Learner | None:

@@ -65,7 +65,7 @@ def run_cycle(
         # Waiting for another process is no progress of this one.
         stopped = app.showing_progress(name, stopped)
         started = time.perf_counter()
-        app.engine.kept.drop_overtaken(name, app.store)
+        app.engine.kept.drop_overtaken(app.owner(name), app.store)
         if is_paused(app, name):
             report.paused = True
             return report

@@ -108,7 +108,8 @@ def forget_account(app: Application, name: str, *, dry_run: bool = False) -> Acc
             )
         if dry_run:
             return found
-        app.engine.kept.drop(name)
+        for owner in (name, *traces):
+            app.engine.kept.drop(owner)
         with app.store.write() as work:
             _leave_shared_models(app, work, name)
             account = work.accounts.get(name)
@@ -198,7 +199,8 @@ def _forget_in(
         # Nobody who shares them trains another one before the features are gone.
         held.enter_context(models.locked())
         models.forget(frozenset(map(str, ids)))
-        app.engine.kept.drop(name)
+        for owner in {name, app.owner(name)}:
+            app.engine.kept.drop(owner)
         RunDirectory(app.state_dir, name).remove()
         with app.store.write() as work:
             work.features.drop(ids)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from classifier.features import Block, index_of
-from daemon.learning.kept import AccountMemory, KeptFits
+from daemon.learning.kept import KeptFits, Memory
 from daemon.learning.memo import ONE_BY_ONE, FeatureMemo
 from daemon.store import Store
-from daemon.store.tables import Message
+from daemon.store.tables import Message, ModelRow, ModelState
 from daemon.use_cases.application import Application
 from daemon.use_cases.cycle import run_cycle_once
 from daemon.use_cases.forget import forget_sender
@@ -67,9 +67,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield found
 
 
-def memory_of(store: Store, size: int) -> AccountMemory:
+def memory_of(store: Store, size: int) -> Memory:
     """What is kept of a made-up mailbox."""
-    memory = AccountMemory(FeatureMemo(store, FINGERPRINT), KeptRidge())
+    memory = Memory(store, FINGERPRINT, (ACCOUNT,), KeptRidge())
     learner = memory.ridge.learner(FitSettings())
     fit(mailbox(size), {}, featurizer_fingerprint=FINGERPRINT, learner=learner)
     return memory
@@ -116,7 +116,7 @@ def test_a_forgotten_sender_is_not_in_what_is_kept(app: Application) -> None:
     space = memory.ridge.space
     assert space is not None
     assert index_of(Block.SENDER, "buchung@reise.example") not in space.active
-    assert len(memory.features) == 24
+    assert len(memory.features(ACCOUNT)) == 24
 
 
 def test_nothing_is_kept_when_the_configuration_says_so(
@@ -151,6 +151,29 @@ def test_what_suits_another_encoder_is_not_taken(store: Store) -> None:
     kept.give_back(ACCOUNT, memory_of(store, 60), "v", 10**9)
     assert kept.take(ACCOUNT, store, "other").bytes == 0
     assert kept.bytes == 0
+
+
+def test_what_was_learnt_from_other_accounts_is_not_taken(store: Store) -> None:
+    """Somebody joined the shared model, or left it: how common words are came from his mail too."""
+    kept = KeptFits()
+    memory = Memory(store, FINGERPRINT, ("info", "support"), KeptRidge())
+    model = ModelRow(
+        version="v",
+        state=ModelState.PROMOTED,
+        reason="",
+        examples=2,
+        data_hash="",
+        report={},
+        created_at=START,
+    )
+    with store.write() as work:
+        model.account_id = work.accounts.get_or_create("@team", START).id
+        work.models.add(model)
+        work.commit()
+    kept.give_back("@team", memory, "v", 10**9)
+    assert kept.take("@team", store, FINGERPRINT, ("info", "support")) is memory
+    kept.give_back("@team", memory, "v", 10**9)
+    assert kept.take("@team", store, FINGERPRINT, ("info",)) is not memory
 
 
 def test_unchanged_features_are_the_same_object_and_changed_ones_another(store: Store) -> None:

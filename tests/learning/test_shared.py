@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from classifier.decision import Prediction
+from classifier.features import Block, index_of
 from classifier.labels import LEAVE
 from daemon.errors import ModelError, NotFound
 from daemon.learning.engine import ModelJudge
@@ -384,6 +386,53 @@ def test_forgetting_a_sender_clears_the_shared_model(
     assert alone.models("info").registry.versions() == []
     on_disk = {info.version for info in app.models("support").registry.versions()}
     assert on_disk == {found.model}
+
+
+# -- what is kept between two fits ---------------------------------------------------------------
+
+
+def test_a_correction_is_learned_from_what_is_kept_of_all_accounts(
+    app: Application, servers: dict[str, FakeServer], tmp_path: Path, encoder: Path
+) -> None:
+    """Whichever of them it comes from; the same weights as in a process that keeps nothing."""
+    filled_server(12, servers["support"], folders=("INBOX.Rechnungen", "INBOX.Reisen"))
+    learn(app, "info")
+    learn(app, "support")
+    taken = app.engine.kept.take("@team", app.store, fingerprint(app), SHARERS)
+    space = taken.ridge.space
+    app.engine.kept.give_back("@team", taken, taken.version, 10**9)
+    servers["support"].move("INBOX.Reisen", [1, 2], "INBOX.Rechnungen")
+    version = run_cycle_once(app, "support").refit.version  # type: ignore[union-attr]
+    assert version is not None
+    taken = app.engine.kept.take("@team", app.store, fingerprint(app), SHARERS)
+    assert space is not None
+    assert taken.ridge.space is space
+    kept = app.models("info").load(version)
+    with closing(
+        make_app(tmp_path / "state", encoder, servers, account={"shared_model": "team"})
+    ) as other:
+        fresh = other.models("info").load(str(train(other, "info").version))
+    np.testing.assert_array_equal(kept.active.numpy(), fresh.active.numpy())
+    np.testing.assert_allclose(
+        kept.wide_weight.detach().numpy(), fresh.wide_weight.detach().numpy(), atol=2e-3
+    )
+
+
+def test_nothing_is_kept_of_whom_is_forgotten(app: Application) -> None:
+    """Neither of a sender nor of an account, under the name of the shared model."""
+    learn(app, "info")
+    forget_sender(app, "vorstand@verein.example")
+    taken = app.engine.kept.take("@team", app.store, fingerprint(app), SHARERS)
+    assert taken.ridge.space is not None
+    assert index_of(Block.SENDER, "vorstand@verein.example") not in taken.ridge.space.active
+    app.engine.kept.give_back("@team", taken, taken.version, 10**9)
+    assert app.engine.kept.bytes > 0
+    forget_account(app, "info")
+    assert app.engine.kept.bytes == 0
+
+
+def fingerprint(app: Application) -> str:
+    return app.models("info").encoder().fingerprint
 
 
 # -- what people are shown -----------------------------------------------------------------------

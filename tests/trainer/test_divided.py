@@ -11,13 +11,14 @@ import pytest
 from classifier.features import Block, Features, block_of
 from classifier.space import BlockWeights, FeatureSpace
 from tests.trainer.mailboxes import features, mailbox
-from trainer.divided import DividedHead
+from trainer.divided import DividedHead, dealt, made_one_by_one, parts_needed
 from trainer.examples import Example, Source
 from trainer.fit import FitSettings, Fitted, fit
 from trainer.head import Head
 
 RIDGE = 0.03
 RECENT = 30
+PARTS = 3
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +31,57 @@ def space(mails: list[Example]) -> FeatureSpace:
     return FeatureSpace.learn([one.features for one in mails], BlockWeights())
 
 
+def head_of(
+    mails: list[Example], space: FeatureSpace, count: int, recent: int = RECENT
+) -> DividedHead:
+    return DividedHead(mails, space, made_one_by_one(mails, RIDGE, space, count), recent=recent)
+
+
 @pytest.fixture(scope="module")
 def divided(mails: list[Example], space: FeatureSpace) -> DividedHead:
-    """Three parts: every third mail."""
-    return DividedHead(mails, RIDGE, space, part_size=60, recent=RECENT)
+    return head_of(mails, space, PARTS)
+
+
+def heads_of_parts(
+    mails: list[Example], space: FeatureSpace, stop: int | None = None, without: int | None = None
+) -> list[Head]:
+    """An exact head on each part, as far as it lies before `stop`, `without` one mail."""
+    heads = []
+    for part in dealt(mails, PARTS):
+        members = part[: np.searchsorted(part, len(mails) if stop is None else stop)]
+        known = [mails[at] for at in members if at != without]
+        heads.append(Head(known, RIDGE, space=space))
+    return heads
 
 
 def by_label(head: Head, scores: np.ndarray, labels: list[str]) -> np.ndarray:
     return np.array([scores[head.labels.index(label)] for label in labels])
 
 
+def test_each_mail_is_in_one_part_and_stays_there_as_others_come_and_go(
+    mails: list[Example],
+) -> None:
+    """Parts of about the same size, in time order; descriptions are in all of them."""
+    sentence = replace(mails[0], key="d", source=Source.DESCRIPTION)
+    parts = dealt([sentence, *mails], PARTS)
+    assert sorted(at for part in parts for at in part[1:]) == list(range(1, len(mails) + 1))
+    assert all(part[0] == 0 and (np.diff(part) > 0).all() for part in parts)
+    assert all(35 < len(part) < 75 for part in parts)
+    fewer = [one for number, one in enumerate(mails) if number % 10]
+    for part, smaller in zip(parts, dealt(fewer, PARTS), strict=True):
+        assert {fewer[at].key for at in smaller} <= {mails[at - 1].key for at in part[1:]}
+
+
+def test_as_many_parts_as_are_needed_and_room_for_descriptions(mails: list[Example]) -> None:
+    """160 mails: three parts of 60, or four of which each holds ten descriptions."""
+    sentences = [replace(one, source=Source.DESCRIPTION) for one in mails[:10]]
+    assert parts_needed(mails, 60) == 3
+    assert parts_needed([*sentences, *mails], 60) == 4
+
+
 def test_a_single_part_is_the_exact_head(mails: list[Example], space: FeatureSpace) -> None:
     """Weights, prequential and leave-one-out predictions agree."""
-    one, exact = DividedHead(mails, RIDGE, space, recent=RECENT), Head(mails, RIDGE, space=space)
+    one, exact = head_of(mails, space, 1), Head(mails, RIDGE, space=space)
     np.testing.assert_allclose(one.weights().wide, exact.weights().wide, atol=1e-5)
     np.testing.assert_allclose(one.weights().deep, exact.weights().deep, atol=1e-5)
     np.testing.assert_allclose(one.prequential().scores, exact.prequential().scores, atol=1e-5)
@@ -56,7 +95,7 @@ def test_the_weights_are_the_mean_of_the_parts_weights(
     mails: list[Example], space: FeatureSpace, divided: DividedHead
 ) -> None:
     """A new mail gets the mean of what the three heads say."""
-    parts = [Head(mails[turn::3], RIDGE, space=space) for turn in range(3)]
+    parts = heads_of_parts(mails, space)
     new = features(np.random.default_rng(5), 2)
     expected = np.mean([by_label(p, p.scores(new), divided.labels) for p in parts], axis=0)
     weights = divided.weights()
@@ -73,7 +112,7 @@ def test_recent_mails_are_predicted_by_the_mean_of_heads_of_earlier_mails(
     """No part knows the mail or anything after it."""
     past = divided.prequential()
     for at in (131, 145, 159):
-        earlier = [Head(mails[turn:at:3], RIDGE, space=space) for turn in range(3)]
+        earlier = heads_of_parts(mails, space, stop=at)
         said = [by_label(p, p.scores(mails[at].features), divided.labels) for p in earlier]
         np.testing.assert_allclose(past.scores[at], np.mean(said, axis=0), atol=2e-3)
 
@@ -83,7 +122,8 @@ def test_older_mails_are_predicted_by_their_own_part_from_earlier_mails(
 ) -> None:
     """The average of all parts is only worked out for the recent ones."""
     at = 100
-    own = Head(mails[at % 3 : at : 3], RIDGE, space=space)
+    turn = next(turn for turn, part in enumerate(dealt(mails, PARTS)) if at in part)
+    own = heads_of_parts(mails, space, stop=at)[turn]
     expected = by_label(own, own.scores(mails[at].features), divided.labels)
     np.testing.assert_allclose(divided.prequential().scores[at], expected, atol=2e-3)
 
@@ -94,11 +134,7 @@ def test_a_left_out_mail_is_unknown_to_every_part(
     """Its own part without it, the others as they are."""
     past = divided.leave_one_out(RECENT)
     for at in (130, 144, 159):
-        others = mails[:at] + mails[at + 1 :]
-        parts = [
-            Head([one for one in mails[turn::3] if one in others], RIDGE, space=space)
-            for turn in range(3)
-        ]
+        parts = heads_of_parts(mails, space, without=at)
         said = [by_label(p, p.scores(mails[at].features), divided.labels) for p in parts]
         np.testing.assert_allclose(past.scores[at - 130], np.mean(said, axis=0), atol=2e-3)
 
@@ -114,7 +150,7 @@ def test_a_part_without_some_folder_still_fits_the_others(space: FeatureSpace) -
     few = mailbox(40)
     sentence = replace(few[0], key="d", label="described", source=Source.DESCRIPTION)
     rare = replace(few[11], key="rare", label="rare")
-    head = DividedHead([sentence, *few, rare], RIDGE, space, part_size=15, recent=10)
+    head = head_of([sentence, *few, rare], space, 3, recent=10)
     assert {"described", "rare"} <= set(head.labels)
     assert np.isfinite(head.weights().wide).all()
     assert np.isfinite(head.prequential().scores).all()
@@ -126,7 +162,7 @@ def test_words_of_a_single_mail_can_be_left_out(mails: list[Example]) -> None:
     strange = [replace(mails[0], key=f"x{n}", features=odd_features(n)) for n in range(3)]
     all_mails = [*mails, *strange]
     space = FeatureSpace.learn([one.features for one in all_mails], BlockWeights())
-    head = DividedHead(all_mails, RIDGE, space, part_size=60, recent=RECENT)
+    head = head_of(all_mails, space, PARTS)
     counts = Counter(key for one in all_mails for key in one.features.indices.tolist())
     kept = set(head.weights(rare_words=False).space.active.tolist())
     named = {key for key in counts if block_of(key) >= Block.SENDER}

@@ -11,28 +11,44 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trainer.mailboxes import example, features, mailbox
+from trainer.divided import made_one_by_one
 from trainer.errors import ModelNotTrainable
 from trainer.examples import Example, Source, in_time_order
-from trainer.fit import FitSettings, Fitted, RidgeTrained, fit
+from trainer.fit import DividedTrained, FitSettings, Fitted, RidgeTrained, fit
 from trainer.head import Head
+from trainer.heads import TrainedHead
 from trainer.kept import RELEARN_SHARE, KeptRidge
+from trainer.pairs import Pairs
+from trainer.parts import Parts
 from trainer.replay import ReplaySettings
 
 SETTINGS = FitSettings(held_out=40)
 RARE_LEFT_OUT = replace(SETTINGS, rare_words_up_to=5)
+IN_PARTS = replace(SETTINGS, exact_up_to=20, part_size=25, calibration_window=30, held_out=30)
+KINDS = [SETTINGS, RARE_LEFT_OUT, IN_PARTS, replace(IN_PARTS, rare_words_up_to=5)]
 
 
 def from_scratch(examples: Sequence[Example], kept: KeptRidge, settings: FitSettings) -> Fitted:
-    """The exact head, learnt anew in the space that is kept."""
-    space = kept.space
+    """The head learnt anew in the space that is kept, in as many parts as are kept."""
+    space, held = kept.space, held_by(kept)
     assert space is not None
 
-    def learn(known: Sequence[Example], _background: object) -> object:
-        head = RidgeTrained(known, settings.ridge_lambda, space=space)
+    def learn(known: Sequence[Example], _background: object) -> TrainedHead:
+        head: RidgeTrained | DividedTrained
+        if isinstance(held, Pairs):
+            head = RidgeTrained(known, settings.ridge_lambda, space=space)
+        else:
+            parts = made_one_by_one(known, settings.ridge_lambda, space, len(list(held)))
+            head = DividedTrained(known, space, parts, recent=settings.recent)
         head.rare_words = len(known) <= settings.rare_words_up_to
         return head
 
-    return fit(examples, {}, settings, featurizer_fingerprint="f", learner=learn)  # type: ignore[arg-type]
+    return fit(examples, {}, settings, featurizer_fingerprint="f", learner=learn)
+
+
+def held_by(kept: KeptRidge) -> Pairs | Parts:
+    assert kept._kept is not None
+    return kept._kept.held
 
 
 def fitted(examples: Sequence[Example], kept: KeptRidge, settings: FitSettings) -> Fitted:
@@ -99,13 +115,13 @@ LESSONS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
-@given(lessons=LESSONS, rare_words=st.booleans())
+@settings(max_examples=40, deadline=None)
+@given(lessons=LESSONS, chosen=st.sampled_from(KINDS))
 def test_after_any_lessons_the_model_is_that_of_a_fit_from_scratch(
-    lessons: list[list[tuple[str, int]]], rare_words: bool
+    lessons: list[list[tuple[str, int]]], chosen: FitSettings
 ) -> None:
-    """Mail is filed (also between older mail), moved, excluded and reweighed; the same space."""
-    chosen = SETTINGS if rare_words else RARE_LEFT_OUT
+    """Mail is filed (also between older mail), moved, excluded and reweighed; the same space, in
+    one piece or in three parts."""
     person, kept = Mailbox(60), KeptRidge()
     asked = mailbox(20, seed=5)
     fitted(person.examples, kept, chosen)
@@ -132,12 +148,15 @@ def test_moved_mail_changes_neither_similarities_nor_factor() -> None:
     """Other labels alone: the very same square of numbers."""
     examples, kept = mailbox(60), KeptRidge()
     fitted(examples, kept, SETTINGS)
-    before = kept._kept.pairs.factor.copy()  # type: ignore[union-attr]
+    held = held_by(kept)
+    assert isinstance(held, Pairs)
+    before = held.factor.copy()
     moved = [
         replace(one, label="folder-0") if at % 7 == 0 else one for at, one in enumerate(examples)
     ]
     fitted(moved, kept, SETTINGS)
-    np.testing.assert_array_equal(kept._kept.pairs.factor, before)  # type: ignore[union-attr]
+    assert held_by(kept) is held
+    np.testing.assert_array_equal(held.factor, before)
 
 
 def test_many_mails_at_once_count_like_first_ones() -> None:
@@ -208,7 +227,7 @@ def test_descriptions_made_anew_are_the_same_as_before() -> None:
         else one
         for one in examples
     ]
-    assert kept._kept.pairs.changes(again) == 0  # type: ignore[union-attr]
+    assert held_by(kept).changes(again) == 0
     assert_same(fitted(again, kept, SETTINGS), from_scratch(again, kept, SETTINGS), examples[-9:])
 
 
@@ -234,18 +253,49 @@ def test_too_few_folders_do_not_cost_what_is_kept() -> None:
     assert kept.bytes > 0
 
 
-def test_more_than_one_piece_holds_is_not_kept() -> None:
-    """Beyond `exact_up_to` the head is divided and learnt from scratch."""
+def test_what_one_piece_does_not_hold_is_kept_in_parts() -> None:
+    """Beyond `exact_up_to`; and in one piece again when enough has gone."""
     examples, kept = mailbox(90), KeptRidge()
     few = replace(SETTINGS, exact_up_to=60, part_size=50)
-    fitted(examples[:50], kept, few)
-    assert kept.bytes > 0
-    assert_same(
-        fitted(examples, kept, few),
-        fit(examples, {}, few, featurizer_fingerprint="f"),
-        examples[:5],
-    )
+    for size, kind in ((50, Pairs), (70, Parts), (75, Parts), (60, Pairs)):
+        found = fitted(examples[:size], kept, few)
+        assert isinstance(held_by(kept), kind)
+        assert_same(found, from_scratch(examples[:size], kept, few), examples[85:])
+
+
+def test_parts_that_would_take_too_much_memory_are_made_one_by_one() -> None:
+    """The same model, and nothing is kept of them; one piece is not asked."""
+    examples, kept = mailbox(90), KeptRidge()
+    few = replace(SETTINGS, exact_up_to=60, part_size=50)
+    learner = kept.learner(few, most_bytes=50_000)
+    found = fit(examples, {}, few, featurizer_fingerprint="f", learner=learner)
+    assert_same(found, fit(examples, {}, few, featurizer_fingerprint="f"), examples[:5])
     assert kept.bytes == 0
+    fit(examples[:55], {}, few, featurizer_fingerprint="f", learner=learner)
+    assert kept.bytes > 0
+
+
+def test_many_mails_at_once_are_compared_by_the_parts_as_they_are_asked() -> None:
+    """More than are compared one by one between two fits."""
+    examples, kept = mailbox(500), KeptRidge()
+    chosen = replace(IN_PARTS, part_size=150)
+    fitted(examples[:400], kept, chosen)
+    held = held_by(kept)
+    found = fitted(examples[:480], kept, chosen)
+    assert held_by(kept) is held
+    assert_same(found, from_scratch(examples[:480], kept, chosen), examples[480:])
+
+
+def test_a_part_whose_mail_and_labels_stay_is_asked_nothing_again() -> None:
+    """One mail is moved to another folder: only its part learns, and answers anew."""
+    examples, kept = mailbox(90), KeptRidge()
+    fitted(examples, kept, IN_PARTS)
+    before = [part.learnt for _, part in held_by(kept)]  # type: ignore[union-attr]
+    moved = [*examples[:-1], replace(examples[-1], label="folder-0")]
+    found = fitted(moved, kept, IN_PARTS)
+    after = [part.learnt for _, part in held_by(kept)]  # type: ignore[union-attr]
+    assert sum(one is not other for one, other in zip(before, after, strict=True)) == 1
+    assert_same(found, from_scratch(moved, kept, IN_PARTS), examples[:9])
 
 
 def test_one_new_mail_is_scored_as_by_a_head_from_scratch() -> None:
