@@ -51,9 +51,7 @@ COLUMNS = (
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--sizes", type=int, nargs="+", default=SIZES
-    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--folders", type=int, default=20)
     parser.add_argument("--draws", type=int, default=4200)
     parser.add_argument("--corrections", type=int, default=6, help="a multiple of three")

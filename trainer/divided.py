@@ -112,7 +112,8 @@ class DividedHead:
         for one in self._parts:
             at = np.minimum(np.searchsorted(one.keys, row.keys), len(one.keys) - 1)
             known = one.keys[at] == row.keys
-            said += row.values[known] @ one.wide[at[known]] + one.deep @ row.deep[0]
+            wide = one.wide[at[known]].astype(np.float32)
+            said += row.values[known] @ wide + one.deep @ row.deep[0]
         return said / np.float32(len(self._parts))
 
     def prequential(self) -> Past:

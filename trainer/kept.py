@@ -137,13 +137,14 @@ def _from_scratch(examples: Sequence[Example], settings: FitSettings) -> _Kept:
 
 
 def _parts_bytes(examples: Sequence[Example], settings: FitSettings) -> int:
-    """What the squares, the rows and the similarities of the newest mail take; 0 in one piece."""
+    """About what the parts take: squares, rows, similarities of the newest mail, and a third of it
+    for weights; 0 in one piece."""
     size = len(examples)
     if size <= settings.exact_up_to:
         return 0
     squares = 4 * size * size // parts_needed(examples, settings.part_size)
     rows = 8 * sum(len(one.features.indices) for one in examples)
-    return squares + rows + 4 * size * settings.recent
+    return (squares + rows + 4 * size * settings.recent) * 4 // 3
 
 
 class _KeptHead(RidgeTrained):

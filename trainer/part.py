@@ -30,11 +30,12 @@ _ONE_BY_ONE = 16
 @dataclass(frozen=True, slots=True, eq=False)
 class PartWeights:
     """Of the features that the part's mail has: `keys` [a] ascending, `counts` [a] in how many
-    mails each occurs, `wide` [a, C]; `deep` [C, hidden]."""
+    mails each occurs, `wide` [a, C] in half precision, as a model stores them; `deep` [C, hidden].
+    """
 
     keys: Keys
-    counts: Integers
-    wide: Floats
+    counts: npt.NDArray[np.int32]
+    wide: npt.NDArray[np.float16]
     deep: Floats
 
     @property
@@ -182,7 +183,7 @@ class Part:
         chosen = counts > 0
         by_row = self._pairs.by_row(self.learnt.alpha())
         keys, wide, deep = design.primal(by_row, chosen)
-        return PartWeights(keys, counts[chosen], wide, deep)
+        return PartWeights(keys, counts[chosen].astype(np.int32), wide.astype(np.float16), deep)
 
     def _compare(self, others: Sequence[Example]) -> None:
         """Have the similarities of `others` with every row of the design."""

@@ -344,7 +344,7 @@ class TrainingSettings(Section):
     keep_fit_mb: Whole = Field(500, ge=0, le=1_000_000)
     """How much memory, in megabytes and for all accounts together, the daemon may use to keep what
     it computed at the last training, so that the next one takes a tenth of the time. It uses as
-    much as there is mail: about 40 for 1000 examples, 250 for 5000, 1000 for 20,000. An account
+    much as there is mail: about 40 for 1000 examples, 250 for 5000, 1300 for 20,000. An account
     that finds no room is trained from scratch each time, as all are with 0."""
 
     hold_moves_per_hour: Whole = Field(100, ge=0, le=1_000_000)
