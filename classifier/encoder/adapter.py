@@ -25,6 +25,7 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from classifier.encoder.encode import Encoder
 from classifier.manifest import ArtifactBroken, checked_contents, read_manifest, write_directory
@@ -111,12 +112,12 @@ def adapted(encoder: Encoder, adapter: Adapter) -> Encoder:
     return encoder.variant(module, adapter.fingerprint)
 
 
-def _sharing_copy(module: nn.Module) -> Any:
+def _sharing_copy(module: PreTrainedModel) -> PreTrainedModel:
     """A copy whose parameters and buffers are the very same objects."""
-    tensors = [*module.parameters(), *module.buffers()]
-    if any(tensor.dtype == torch.float16 for tensor in tensors):
+    if module.dtype == torch.float16:
         # `Encoder` may turn a float16 module into float32 in place, shared tensors included.
         return copy.deepcopy(module)
+    tensors = [*module.parameters(), *module.buffers()]
     return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
 
 

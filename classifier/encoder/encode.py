@@ -101,7 +101,7 @@ class Encoder:
             "model_type": str(config.model_type),
             "layers": int(config.num_hidden_layers),
             "hidden_size": self.hidden_size,
-            "parameters": sum(p.numel() for p in self.module.parameters()),
+            "parameters": sum(t.numel() for t in self.module.state_dict().values()),
             "device": str(self.device),
             "precision": str(self.module.dtype).removeprefix("torch."),
             "max_tokens": self.max_tokens,

@@ -32,6 +32,7 @@ from classifier.encoder.files import (
     recorded_sha256,
 )
 from classifier.encoder.locate import E5_PREFIX, TOKENIZER_FILES, model_directory, weight_files
+from classifier.encoder.words import cast_but_words, stored_words
 from classifier.manifest import sha256_of
 
 DEFAULT_MAX_TOKENS = 256
@@ -157,13 +158,14 @@ def _prefix_of(source: str, directory: Path) -> str:
 def _load(
     directory: Path, device: torch.device, dtype: torch.dtype
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Model without pooler and fast tokenizer. The weights are cast tensor by tensor while they
-    are read from the mapped file, so there is never a second copy of the word embeddings."""
+    """Model without pooler and fast tokenizer. On a CPU weights in half precision are loaded as
+    they are, which only maps the file, and then cast: all but the word embeddings (`words`)."""
     try:
+        words = stored_words(weight_files(directory)) if device.type == "cpu" else None
         with _quiet():
             module, report = AutoModel.from_pretrained(
                 directory,
-                dtype=dtype,
+                dtype=dtype if words is None else words.dtype,
                 attn_implementation="sdpa",
                 add_pooling_layer=False,
                 use_safetensors=True,
@@ -181,6 +183,8 @@ def _load(
         raise _broken(directory, f"weights are missing: {', '.join(sorted(missing)[:5])}")
     if not tokenizer.is_fast:
         raise _broken(directory, "there is no fast tokenizer (tokenizer.json)")
+    if words is not None and words.dtype != dtype:
+        cast_but_words(module, words, dtype)
     return module.to(device).eval(), tokenizer
 
 

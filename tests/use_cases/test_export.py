@@ -11,14 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from classifier.encoder import load_encoder
 from classifier.encoder.device import VERDICTS, cpu_key
+from classifier.model import MailClassifier, MailClassifierConfig
 from daemon.errors import NotFound
+from daemon.export.directory import exported_files, exported_model
 from daemon.export.sources import exported_sources
 from daemon.use_cases.application import Application
 from daemon.use_cases.classify import classify
 from daemon.use_cases.export import export_model
 from daemon.use_cases.learn import learn
+from tests.support.stored_precision import rewrite
+from tests.support.tiny_bert import HIDDEN_SIZE, tiny_bert_directory
 from tests.use_cases.apps import ACCOUNT, TOPICS, closing, filled_server, make_app, topical
 
 HTML_MAIL = (
@@ -134,6 +140,23 @@ def test_an_export_is_private_complete_and_explained(exported: Path) -> None:
     assert card.startswith("---\nlibrary_name: ")
     for heading in ("Use", "Data", "Split", "Encoder and licences", "Limits", "Ethics and privacy"):
         assert f"\n## {heading}\n" in card
+
+
+def test_word_embeddings_in_half_precision_are_exported_alike(tmp_path: Path) -> None:
+    """The same numbers in a file of float16 and of float32 give the same weights, byte by byte."""
+    short = rewrite(tiny_bert_directory(tmp_path / "short"), torch.float16)
+    long = rewrite(tiny_bert_directory(tmp_path / "long"), torch.float16, torch.float32)
+    head = MailClassifier(
+        MailClassifierConfig(labels=["a", "b"], label_names=["A", "B"], hidden_size=HIDDEN_SIZE)
+    )
+    found = []
+    for source in (short, long):
+        encoder = load_encoder(str(source), tmp_path, "cpu", precision="float32")
+        model = exported_model(head, encoder)
+        assert {tensor.dtype for tensor in model.encoder.parameters()} == {torch.float32}
+        found.append(exported_files(model, source, "card"))
+    assert found[0]["model.safetensors"] == found[1]["model.safetensors"]
+    assert found[0]["config.json"] == found[1]["config.json"]
 
 
 def test_an_onnx_graph_computes_what_the_model_computes(app: Application, tmp_path: Path) -> None:

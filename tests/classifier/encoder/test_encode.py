@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from classifier.encoder import Encoder, load_encoder
 from classifier.encoder.encode import plan_batches
+from tests.support.stored_precision import rewrite
 from tests.support.tiny_bert import HIDDEN_SIZE, tiny_bert_directory
 
 Load = Callable[..., Encoder]
@@ -161,9 +162,10 @@ def test_bfloat16_moves_a_vector_by_less_than_a_hundredth(load_tiny: Load) -> No
     assert cosines.min() > 0.99
 
 
-def test_an_overflow_in_float16_is_repeated_in_float32(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+def test_an_overflow_in_float16_is_repeated_in_float32(stored: torch.dtype, tmp_path: Path) -> None:
     """Weights beyond the range of float16 activations give finite vectors all the same."""
-    directory = _scaled(tiny_bert_directory(tmp_path / "wide"), 20_000)
+    directory = rewrite(_scaled(tiny_bert_directory(tmp_path / "wide"), 20_000), stored)
     exact = load_encoder(str(directory), tmp_path, "cpu", precision="float32")
     encoder = load_encoder(str(directory), tmp_path, "cpu", precision="float16")
     vectors = encoder.encode(TEXTS)
