@@ -277,16 +277,15 @@ def counts(
 
 def tables(results: Sequence[Result]) -> Iterator[str]:
     """Markdown."""
-    seeds = len(results[0].draws)
     yield (
-        f"Means of {seeds} draws, and their range. How many of the wrong labels are found, and how "
+        "Means of some draws, and their range. How many of the wrong labels are found, and how "
         "many of the mails called bad, or doubted (bad or suspect), have one:\n"
     )
     yield (
-        "| mailbox | wrong labels | called bad | really wrong | found | doubted | really wrong "
-        "| found | without any flip: bad, doubted |"
+        "| mailbox | draws | wrong labels | called bad | really wrong | found | doubted "
+        "| really wrong | found | with no wrong label: bad, doubted |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield "|---" * 10 + "|"
     for result in results:
         found = [draw.found for draw in result.draws]
         cells = [
@@ -299,7 +298,7 @@ def tables(results: Sequence[Result]) -> Iterator[str]:
             f"{result.bad_unflipped}, {result.doubted_unflipped}",
         ]
         yield (
-            f"| {_described(result)} | {found[0].flipped} ({result.share:.0%}) "
+            f"| {_described(result)} | {len(found)} | {found[0].flipped} ({result.share:.0%}) "
             f"| {' | '.join(cells)} |"
         )
     yield ""

@@ -96,4 +96,4 @@ def test_the_page_keeps_what_stands_around_the_tables(tmp_path: Path, result: be
     assert written.endswith("\n\nafter\n")
     assert "of last year" not in written
     assert tables in written
-    assert "| made up, 160 mails, 4 folders | 16 (10%) |" in written
+    assert "| made up, 160 mails, 4 folders | 1 | 16 (10%) |" in written
