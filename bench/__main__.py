@@ -17,8 +17,10 @@ def main() -> None:
         module.main()
         return
     for name in names:
-        summary = (import_module(f"bench.{name}").__doc__ or "").strip().splitlines()[0]
-        print(f"  {name:10} {summary}")
+        module = import_module(f"bench.{name}")
+        if hasattr(module, "main"):  # others only help
+            summary = (module.__doc__ or "").strip().splitlines()[0]
+            print(f"  {name:14} {summary}")
     print("\nRun one: make bench ARGS=NAME, or python -m bench NAME --help")
 
 

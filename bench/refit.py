@@ -2,7 +2,7 @@
 
     python -m bench.refit [--sizes 1000 5000 10000 19900 20000] [--corrections 6] [--profile]
 
-The whole of `daemon.learning.refit.refit` on a database of made-up mails (those of `bench.fit`):
+The whole of `daemon.learning.refit.refit` on a database of made-up mails (`bench.made_up`):
 gathering the examples, fitting, the gate, saving the model, recording it. In turn a new mail is
 filed, one of the newest hundred is moved to another folder, and one of them is excluded; the
 figures are medians over all of them. The seconds of the processor are what they would be on a
@@ -30,13 +30,14 @@ from pathlib import Path
 
 import structlog
 
-from bench.fit import made_up
-from daemon.bootstrap import build_engine
-from daemon.config.settings import ModelSettings
+from bench.made_up import made_up
+from daemon.bootstrap import build_engine, utc_now
+from daemon.config.settings import ModelSettings, Settings
 from daemon.learning.engine import Engine
 from daemon.learning.refit import RefitSettings, refit
 from daemon.store import Store
 from daemon.store.tables import Folder, Message, Role
+from daemon.use_cases.application import Application
 from tests.support.fake_mailbox import FakeServer
 from trainer.examples import Example
 
@@ -95,6 +96,22 @@ class World:
         """Close the database."""
         self._store.close()
 
+    def application(self) -> Application:
+        """The program on this state, for use cases that connect to nothing."""
+        account = {"host": "localhost", "username": "user"}
+        return Application(
+            settings=Settings.model_validate({"accounts": {ACCOUNT: account}}),
+            config_path=None,
+            store=self._store,
+            engine=self._engine,
+            clock=utc_now,
+            connect=lambda _name, _account: self._mailbox,
+        )
+
+    def newest(self) -> int:
+        """The number of the mail that was filed last."""
+        return self._messages[self._size - 1][0]
+
     def _fill(self, examples: Sequence[Example]) -> None:
         now = datetime.now(UTC)
         for start in range(0, len(examples), 100):
@@ -127,7 +144,7 @@ class World:
 
     def measured(self, corrections: int, *, profile: bool) -> tuple[float, ...]:
         """One row of the table."""
-        first, first_cpu, _ = self._refit()
+        first, first_cpu, _ = self.learn()
         took: list[list[float]] = [[], [], []]
         cpu, fits = [], []
         profiler = cProfile.Profile()
@@ -135,7 +152,7 @@ class World:
             self._correct(number)
             if profile and number == corrections - 1:
                 profiler.enable()
-            seconds, of_processor, fitting = self._refit()
+            seconds, of_processor, fitting = self.learn()
             profiler.disable()
             took[number % 3].append(seconds)
             cpu.append(of_processor)
@@ -178,8 +195,8 @@ class World:
                         example.excluded_at = datetime.now(UTC)
             work.commit()
 
-    def _refit(self) -> tuple[float, float, float]:
-        """Wall-clock seconds, those of the processor, and the wall-clock seconds of the fit."""
+    def learn(self) -> tuple[float, float, float]:
+        """Re-fit. Wall-clock seconds, those of the processor, and wall-clock seconds of the fit."""
         started = time.process_time()
         result = refit(
             self._store,

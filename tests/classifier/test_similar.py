@@ -32,6 +32,16 @@ def test_similarities_are_the_inner_products_of_the_rows() -> None:
     assert found[7] == pytest.approx(1.0, abs=1e-4)
 
 
+def test_what_the_model_never_saw_counts_too() -> None:
+    """A new mail and its copy share words that no training mail has; another does not."""
+    space = small_model().space
+    new = features_of(mail_about("bills", 7777), "bills", 7777)
+    assert (space.positions(new.indices) < 0).any()
+    copied, other = similarities(space, new, [new, features_of(mail_about("bills", 8), "bills", 8)])
+    assert copied == pytest.approx(1.0, abs=1e-4)
+    assert other < copied
+
+
 def test_mail_of_the_same_topic_is_most_similar() -> None:
     """A new bill resembles bills."""
     known = examples(60)

@@ -6,9 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from classifier import space as module
 from classifier.features import Block, Features, index_of
-from classifier.space import BlockWeights, FeatureSpace
+from classifier.space import BlockWeights, FeatureSpace, KeyTable, bisected
 from tests.trainer.mailboxes import mailbox
 
 WEIGHTS = BlockWeights(words=1.0, characters=2.0, sender=0.5, deep=1.5)
@@ -96,3 +99,28 @@ def test_no_mails_give_no_rows() -> None:
     rows = FeatureSpace.learn([INVOICE], WEIGHTS).rows([])
     assert len(rows) == 0
     assert rows.deep.shape == (0, 2)
+
+
+KEYS = st.integers(0, 2**32 - 1) | st.integers(0, 40)
+
+
+@given(st.sets(KEYS, min_size=1), st.lists(KEYS))
+def test_a_table_finds_what_bisection_finds(known: set[int], others: list[int]) -> None:
+    """Keys that are there, that are not, and that fall into one slot with another."""
+    ascending = np.array(sorted(known), dtype=np.uint32)
+    asked = np.array([*others, *known], dtype=np.uint32)
+    found = KeyTable(ascending).positions(asked)
+    assert found.tolist() == bisected(ascending, asked).tolist()
+    assert found[len(others) :].tolist() == [sorted(known).index(key) for key in known]
+
+
+def test_many_mails_at_once_have_the_rows_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From `MANY_KEYS` on features are looked up in a table."""
+    content = [one.features for one in mailbox(60)]
+    space = FeatureSpace.learn(content[:40], WEIGHTS)
+    few = space.rows(content)
+    monkeypatch.setattr(module, "MANY_KEYS", 1)
+    many = space.rows(content)
+    assert (few.columns == -1).any()
+    assert many.columns.tolist() == few.columns.tolist()
+    assert many.values.tolist() == few.values.tolist()
