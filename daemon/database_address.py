@@ -81,6 +81,11 @@ def read_address(url: str) -> DatabaseAddress:
         return DatabaseAddress(user, database, port, socket=Path(place))
     tls = _tls(place, parameters.get("sslmode"))
     ca_file = parameters.get("sslrootcert")
+    if ca_file is not None and not (tls and ca_file.startswith("/")):
+        raise AddressFaulty(
+            "has an sslrootcert that is no whole path, or is not used",
+            "Write sslrootcert=/WHOLE/PATH/OF/FILE.pem, for this machine with sslmode=verify-full.",
+        )
     return DatabaseAddress(
         user, database, port, host=place, tls=tls, ca_file=Path(ca_file) if ca_file else None
     )

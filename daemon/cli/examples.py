@@ -57,7 +57,10 @@ def check(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge the examples: copies, contradictions, probable mislabels, one-sided folders."""
+    """Judge the examples: copies, contradictions, probable mislabels, one-sided folders.
+
+    Of an account that shares a model they are judged among the examples of all that share it.
+    """
     from daemon.use_cases.examples import check_examples  # noqa: PLC0415
 
     with application() as app, progress_bar(quiet=as_json or not effect) as progress:
@@ -80,8 +83,13 @@ def check(
 
 
 def _print_checked(result: CheckedAccount, limit: int) -> None:
+    from daemon.use_cases.shares import told_whose  # noqa: PLC0415 - SQLAlchemy
+
+    whose = told_whose(result.mail_of)
+    if whose is not None:
+        console.print(f"{whose} Only mails of {result.account} are listed below.", markup=False)
     table(
-        f"Examples of {result.account}, by folder",
+        f"Examples of {', '.join(result.mail_of)}, by folder",
         ("folder", "verdict", "#mails", "#texts", "#good", "#suspect", "#bad", "why"),
         [
             (f.label, f.grade, f.examples, f.texts, f.good, f.suspect, f.bad,

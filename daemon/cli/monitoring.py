@@ -109,6 +109,7 @@ def _report(found: Examination) -> str:
             _chapter(account.name.capitalize(), account.health),
             _chapter(f"Server of {account.name}", account.server),
             _chapter(f"Failures of {account.name}", account.failures),
+            _chapter(f"Notices of {account.name} that did not arrive", account.notices),
             _chapter(f"Model of {account.name}", account.model),
         ]
     return "\n\n".join(part for part in parts if part)

@@ -139,6 +139,12 @@ def restore(
         return
     _print_accounts(f"Restored as of {when(result.created_at)}", result.accounts)
     _print_replaced(result.replaced)
+    for name in result.left_out:
+        console.print(
+            f"The shared model {name!r} is not restored with one account: it holds what others "
+            "were taught. A model is trained from this account's examples at the next pass.",
+            markup=False,
+        )
     for name in result.unknown:
         errors.print(
             f"! The configuration has no account {name!r}. Name it there, or restore again with "

@@ -55,7 +55,7 @@ def replay(
     """Live through a mailbox in time order: predict each mail, then learn where it went.
 
     Changes nothing. Says how many mails you would have had to move yourself. With --account it
-    uses the mail that inboxd learn has read.
+    uses the mail that inboxd learn has read, of all accounts that share its model.
     """
     if (directory is None) == (account is None):
         raise typer.BadParameter("Name a directory, or an account with --account.")
@@ -116,6 +116,7 @@ def _of_account(
         examples_of_account,
         honest_from,
     )
+    from daemon.use_cases.shares import whose_mail  # noqa: PLC0415
 
     with application() as app:
         name = one_account(app, account)
@@ -124,7 +125,7 @@ def _of_account(
         every, skip, asked = how
         how = (every, max(skip, honest_from(app, name, examples)), asked)
         model = app.models(name).encoder().fingerprint
-        more = {"seconds_encode": 0.0, "model": model}
+        more = {"seconds_encode": 0.0, "model": model, "mail_of": list(whose_mail(app, name))}
         return _replayed(examples, how, target, progress, more, costs_of_account(app, name))
 
 
@@ -167,6 +168,10 @@ def _baselines(mails: list[FiledMail], skip: int, progress: Any) -> dict[str, An
 
 
 def _print(figures: dict[str, Any]) -> None:
+    from daemon.use_cases.shares import told_whose  # noqa: PLC0415 - SQLAlchemy
+
+    if (told := told_whose(figures.get("mail_of", ()))) is not None:
+        console.print(told, markup=False)
     rows = [("inboxd", figures)]
     rows += list(figures.get("baselines", {}).items())
     table(

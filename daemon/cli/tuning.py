@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,9 +55,17 @@ def _print_compared(result: Compared) -> None:
     for letter, file, changed in zip("AB", result.files, result.changed, strict=True):
         told = ", ".join(f"{key} = {value}" for key, value in changed.items())
         console.print(f"{letter}  {file}: {told or 'as configured'}", markup=False)
+    _print_whose(result.mail_of)
     which = "the newest" if result.split == Split.TIME else "at random"
     title = f"{result.account}: {which} {result.result.mails} mails, learnt from {{}} others"
     print_comparison(title, result.result, ("A", "B"))
+
+
+def _print_whose(accounts: Sequence[str]) -> None:
+    from daemon.use_cases.shares import told_whose  # noqa: PLC0415 - SQLAlchemy
+
+    if (told := told_whose(accounts)) is not None:
+        console.print(told, markup=False)
 
 
 def print_comparison(title: str, result: Comparison, names: tuple[str, str]) -> None:
@@ -140,6 +148,7 @@ def tune(
 
 
 def _print_tuned(found: Tuned, output: Path | None) -> None:
+    _print_whose(found.mail_of)
     sides = (found.present, found.best)
     table(
         f"{found.account}: {found.trials} trials ({found.new} new), "

@@ -179,14 +179,21 @@ def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
         )
         for name, account in settings.accounts.items()
     }
-    state = settings.state.model_copy(update={"dir": base / settings.state.dir})
+    state = settings.state.model_copy(
+        update=_absolute(settings.state, ("dir", "database_password_file"), base)
+    )
+    notices = settings.notices.model_copy(
+        update=_absolute(settings.notices, ("url_file", "ca_file"), base)
+    )
     model = settings.model.model_copy(
         update={
             "encoder": _encoder(settings.model.encoder, base),
             "cache_dir": base / settings.model.cache_dir,
         }
     )
-    return settings.model_copy(update={"state": state, "model": model, "accounts": accounts})
+    return settings.model_copy(
+        update={"state": state, "notices": notices, "model": model, "accounts": accounts}
+    )
 
 
 def _absolute(section: Section, keys: tuple[str, ...], base: Path) -> dict[str, Path]:

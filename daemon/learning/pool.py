@@ -116,6 +116,50 @@ def is_pool_due(store: Store, share: Share, account: str, costs: Costs) -> bool:
     return has_unread(store, account, fingerprint)
 
 
+@dataclass(frozen=True, slots=True)
+class CommonMail:
+    """The mail of the accounts that share a model, as `pooled` takes it, for whoever looks at it
+    from one of them: every folder that has mail, by that account's own names where it has it.
+
+    `own`: the labels of that account's folders. `descriptions` are no examples yet.
+    """
+
+    data: TrainingSet
+    own: frozenset[str]
+    descriptions: tuple[Description, ...]
+    costs: Costs
+
+
+def common_mail(
+    store: Store, share: Share, account: str, fingerprint: str, costs: Costs
+) -> CommonMail:
+    """What was read already under this fingerprint. Of copies that several accounts filed alike,
+    that of `account` stays. Needs no server and no encoder."""
+    with store.read() as work:
+        members = sorted(_members(work, share), key=lambda member: member.name != account)
+        described = _described(work, share, members)
+        by_label = _costs_by_label(members, costs)
+    parts = [_part(store, member, fingerprint, 0) for member in members]
+    data = _joined(members, parts, 1, (), 0)
+    spelt = {
+        member.labels[f.id]: f.name
+        for member in members
+        if member.name == account
+        for f in member.folders
+        if f.id in member.labels
+    }
+    known = {each.label for each in described} | data.label_names.keys()
+    names = {**data.label_names, **{label: spelt[label] for label in spelt.keys() & known}}
+    return CommonMail(
+        replace(data, label_names=names), frozenset(spelt), tuple(described), by_label
+    )
+
+
+def taught_by(one: Example) -> str:
+    """The account whose mail it is, of an example of `CommonMail`."""
+    return one.message_id.partition(" ")[0]
+
+
 def _members(work: UnitOfWork, share: Share) -> Iterator[_Member]:
     """The accounts that inboxd has looked at."""
     for name in share.accounts:

@@ -10,8 +10,8 @@ from typing import Literal
 
 from daemon.config.values import is_loopback
 from daemon.errors import ConfigError, ConfigFault, TlsFailed, TokenRefused
-from daemon.mailbox.tls import is_loopback_address, tls_context
 from daemon.mailbox.wire import Wire
+from daemon.tls import is_loopback_address, tls_context
 
 TlsMode = Literal["implicit", "starttls", "none"]
 

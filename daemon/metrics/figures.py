@@ -14,9 +14,19 @@ from typing import Any
 
 from daemon.errors import ModelError
 from daemon.store import UnitOfWork
-from daemon.store.tables import Account, Action, CorrectionKind, Folder, ModelRow, Role
+from daemon.store.tables import (
+    Account,
+    Action,
+    Channel,
+    CorrectionKind,
+    Folder,
+    ModelRow,
+    Role,
+)
 from daemon.use_cases.application import Application
 from daemon.use_cases.health import AccountHealth, health
+from daemon.use_cases.notice_channels import channels_of
+from daemon.use_cases.notice_failures import MAX_ATTEMPTS, undelivered
 
 
 class Kind(enum.Enum):
@@ -128,6 +138,27 @@ class Families:
         default_factory=_gauge("account_overdue", "1 when there was no good pass for too long.")
     )
     paused: Family = field(default_factory=_gauge("account_paused", "1 after inboxd pause."))
+    notices: Family = field(
+        default_factory=_counter(
+            "notices", "Notices that arrived, or were given up.", "channel", "outcome"
+        )
+    )
+    undelivered: Family = field(
+        default_factory=_gauge(
+            "notices_undelivered",
+            "Notices that did not arrive, by kind of the last error: tried again, or given up "
+            "since anything last arrived over the channel.",
+            "channel",
+            "error",
+        )
+    )
+    undelivered_since: Family = field(
+        default_factory=_gauge(
+            "notices_undelivered_since_timestamp_seconds",
+            "When the oldest of them was written down; only while there are any.",
+            "channel",
+        )
+    )
     model: Family = field(
         default_factory=_gauge("model_info", "1; the version of the model in use.", "version")
     )
@@ -191,6 +222,7 @@ def _look(app: Application, work: UnitOfWork, state: AccountHealth, found: Famil
     _decisions(work, account, names, found)
     _corrections(work, account, names, found)
     _waiting(work, account, found)
+    _notices(app, work, account, found)
     labels = {
         key: names[key]
         for key, folder in folders.items()
@@ -248,6 +280,21 @@ def _waiting(work: UnitOfWork, account: Account, found: Families) -> None:
     found.queue.add(account.name, value=waiting)
     found.planned.add(account.name, value=len(work.moves.planned(account)))
     found.held.add(account.name, value=work.corrections.count_held(account))
+
+
+def _notices(app: Application, work: UnitOfWork, account: Account, found: Families) -> None:
+    name, in_use = account.name, channels_of(app, account.name)
+    for channel in Channel:
+        sent = work.notices.count_sent(account, channel)
+        given_up = len(work.notices.given_up(account, channel, MAX_ATTEMPTS))
+        if channel in in_use or sent or given_up:
+            found.notices.add(name, channel.value, "sent", value=sent)
+            found.notices.add(name, channel.value, "given_up", value=given_up)
+    for each in undelivered(app, work, account):
+        found.undelivered.add(name, each.channel, each.error, value=each.waiting + each.given_up)
+        key, since = (name, each.channel), each.since.timestamp()
+        oldest = found.undelivered_since.samples.get(key, since)
+        found.undelivered_since.samples[key] = min(oldest, since)
 
 
 def _contents(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from daemon.store.mail import chunks
@@ -55,6 +55,43 @@ class Notices:
             Notice.next_attempt_at <= now,
         )
         return list(self._session.scalars(query.order_by(Notice.id)))
+
+    def tried(self, account: Account, channel: Channel) -> list[Notice]:
+        """What is still to be sent after one attempt at least, oldest first."""
+        query = select(Notice).where(
+            Notice.account_id == account.id,
+            Notice.channel == channel,
+            Notice.state == NoticeState.PENDING,
+            Notice.attempts > 0,
+        )
+        return list(self._session.scalars(query.order_by(Notice.id)))
+
+    def given_up(self, account: Account, channel: Channel, attempts: int) -> list[Notice]:
+        """What is not sent any more after so many vain `attempts`, oldest first."""
+        query = select(Notice).where(
+            Notice.account_id == account.id,
+            Notice.channel == channel,
+            Notice.state == NoticeState.DROPPED,
+            Notice.attempts >= attempts,
+            Notice.error.is_not(None),
+        )
+        return list(self._session.scalars(query.order_by(Notice.id)))
+
+    def last_sent_at(self, account: Account, channel: Channel) -> datetime | None:
+        """When something last arrived over this channel."""
+        query = select(func.max(Notice.sent_at)).where(
+            Notice.account_id == account.id, Notice.channel == channel
+        )
+        return self._session.scalar(query)
+
+    def count_sent(self, account: Account, channel: Channel) -> int:
+        """How many arrived over this channel."""
+        query = select(func.count()).where(
+            Notice.account_id == account.id,
+            Notice.channel == channel,
+            Notice.state == NoticeState.SENT,
+        )
+        return self._session.scalar(query) or 0
 
     def latest(self, account: Account, limit: int) -> list[Notice]:
         """The newest, newest first."""

@@ -13,6 +13,8 @@ writes in one transaction was written for that. See docs/adr/0050.
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 import struct
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 
 from daemon.database_address import DatabaseAddress
 from daemon.errors import DatabaseBroken, DatabaseUnreachable, ExtraMissing, StateError
+from daemon.store.encryption import context_for, dial_this_machine, failed_tls, refused_tls
 
 DIALECT = "postgresql"
 WRITERS = 0x696E626F7864
@@ -79,11 +82,31 @@ def open_server(server: Server) -> Engine:
 
 
 def _connect(server: Server) -> Any:
-    from pg8000 import dbapi  # noqa: PLC0415 - an extra
-
     address = server.address
+    context = context_for(address)
     try:
-        return dbapi.connect(
+        with contextlib.ExitStack() as on_failure:
+            ours = dial_this_machine(address)
+            if ours is not None:
+                on_failure.enter_context(ours)
+            connection = _log_in(server, ours, context)
+            on_failure.pop_all()
+    except ssl.SSLError as error:
+        raise failed_tls(error, address) from error
+    except (OSError, struct.error, UnicodeDecodeError) as error:
+        # pg8000 lets some through as they are: of a server that closes at once, or is none.
+        raise _driver().InterfaceError(f"no connection: {error}") from error
+    return connection
+
+
+def _log_in(server: Server, ours: socket.socket | None, context: ssl.SSLContext | None) -> Any:
+    """Over the connection that is `ours`, or over one that pg8000 makes."""
+    address, driver = server.address, _driver()
+    if ours is not None:  # as pg8000 sets up its own
+        ours.settimeout(SOCKET_SECONDS)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    try:
+        return driver.connect(
             user=address.user,
             host=address.host,
             port=address.port,
@@ -91,16 +114,23 @@ def _connect(server: Server) -> Any:
             # pg8000 fails over None when the server asks after all.
             password=server.password() or "",
             unix_sock=address.socket_file,
-            ssl_context=_tls(address),
+            sock=ours,
+            ssl_context=context or False,
             timeout=SOCKET_SECONDS,
             application_name="inboxd",
         )
-    except dbapi.InterfaceError as error:
+    except driver.InterfaceError as error:
         # The server said why and closed; pg8000 says good-bye to it and fails once more.
-        raise (_first_word(error) or error) from None
-    except (OSError, struct.error) as error:
-        # pg8000 lets some through as they are: of TLS, of a server that closes at once.
-        raise dbapi.InterfaceError(f"no connection: {error}") from error
+        said = _first_word(error)
+        if said is None and "refuses SSL" in str(error):
+            raise refused_tls(address) from error
+        raise (said or error) from None
+
+
+def _driver() -> Any:
+    from pg8000 import dbapi  # noqa: PLC0415 - an extra
+
+    return dbapi
 
 
 def _first_word(error: BaseException) -> BaseException | None:
@@ -109,12 +139,6 @@ def _first_word(error: BaseException) -> BaseException | None:
     while earlier is not None and not _code(earlier):
         earlier = earlier.__cause__ or earlier.__context__
     return earlier
-
-
-def _tls(address: DatabaseAddress) -> ssl.SSLContext | bool:
-    if not address.tls:
-        return False
-    return ssl.create_default_context(cafile=address.ca_file)
 
 
 def _set_up(connection: Any, _record: Any) -> None:

@@ -17,6 +17,7 @@ from daemon.errors import ModelError
 from daemon.learning.gather import ignore
 from daemon.use_cases.application import Application
 from daemon.use_cases.replay import examples_of_account
+from daemon.use_cases.shares import whose_mail
 from daemon.use_cases.split import Split
 from trainer.compare import Comparison, Learn, compare
 from trainer.errors import ModelNotTrainable
@@ -32,13 +33,15 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True, slots=True)
 class Compared:
     """The outcome for one account. `files` are the names of the two files, `changed` what each
-    changes of the configuration (dotted key to value), and how the mail was parted."""
+    changes of the configuration (dotted key to value), how the mail was parted, and `mail_of` which
+    accounts it was: all that share the model."""
 
     account: str
     files: tuple[str, str]
     changed: tuple[Mapping[str, Any], Mapping[str, Any]]
     split: Split
     result: Comparison
+    mail_of: tuple[str, ...] = ()
 
 
 def compare_files(
@@ -67,6 +70,7 @@ def compare_files(
         changed=(_changed(app.settings, settings[0]), _changed(app.settings, settings[1])),
         split=split,
         result=found,
+        mail_of=whose_mail(app, name),
     )
 
 
@@ -91,7 +95,10 @@ SPLITS: Mapping[Split, Callable[[tuple[Example, ...]], TimeSplit]] = {
 
 
 def known_mail(app: Application, name: str) -> KnownMail:
-    """What `inboxd learn` has read of an account. Raises `NotFound`, `ModelError`."""
+    """What `inboxd learn` has read of an account, and of those that share its model.
+
+    Raises `NotFound`, `ModelError`.
+    """
     examples, label_names = examples_of_account(app, name)
     return KnownMail(name, tuple(examples), label_names)
 

@@ -27,6 +27,7 @@ from daemon.store.tables import ModelRow
 from daemon.use_cases.application import Application
 from daemon.use_cases.check import list_folders
 from daemon.use_cases.health import AccountHealth, health
+from daemon.use_cases.notice_failures import Undelivered, undelivered
 from daemon.use_cases.redacted import Facts, Names, key_alone, what_is_set
 
 PACKAGES = (
@@ -44,12 +45,14 @@ HARMLESS_SOFTWARE = re.compile(r"[^A-Za-z0-9 _().+-]+")
 
 @dataclass(frozen=True, slots=True)
 class AccountExamination:
-    """One account. `server` is empty when it was not asked; `failures` are by kind."""
+    """One account. `server` is empty when it was not asked; `failures` and `notices`, those that
+    do not get through, are by kind."""
 
     name: str
     health: Facts
     server: Facts = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    notices: dict[str, str] = field(default_factory=dict)
     model: Facts = field(default_factory=dict)
 
 
@@ -181,6 +184,10 @@ def _account(
                 each.kind: f"{each.count}, last {each.last_at:%Y-%m-%d %H:%M} UTC"
                 for each in work.failures.of(account)
             },
+            notices={
+                f"by {each.channel}, {each.error}": _undelivered(each)
+                for each in undelivered(app, work, account)
+            },
             model=_models(app, name, _trained(app, work, name)),
         )
 
@@ -193,6 +200,13 @@ def _health(state: AccountHealth) -> Facts:
         ),
         "error": state.error or "none",
     }
+
+
+def _undelivered(each: Undelivered) -> str:
+    return (
+        f"{each.waiting} tried again, {each.given_up} given up, "
+        f"since {each.since:%Y-%m-%d %H:%M} UTC"
+    )
 
 
 def _server(app: Application, name: str, settings: AccountSettings) -> Facts:

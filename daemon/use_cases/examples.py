@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from daemon.errors import NotFound
-from daemon.learning.gather import Progress, TrainingSet, ignore, label_key, training_set
+from daemon.learning.gather import Progress, ignore, label_key, training_set
+from daemon.learning.pool import common_mail, taught_by
 from daemon.store import UnitOfWork
 from daemon.store.tables import Account, Example, Folder, Message, Role
 from daemon.use_cases.application import Application
 from daemon.use_cases.catch_up import up_to_date
 from daemon.use_cases.history import find_message
+from daemon.use_cases.shares import whose_mail
 from trainer.effect import Effect, effect
+from trainer.examples import Example as LearntExample
 from trainer.examples import select
 from trainer.quality import (
     RELABELLED,
@@ -46,7 +49,11 @@ class CheckedExample:
 class CheckedAccount:
     """The verdict on an account's examples. `not_judged` of the usable ones have no features
     yet, or are more than a model learns from. `effect`: what the bad ones cost in a replay, where
-    that was asked for and there are any."""
+    that was asked for and there are any.
+
+    `mail_of`: the accounts whose mail the model learns from. Where there are several, the account's
+    examples are judged beside those of the others; the figures of `folders` (of those that the
+    account has), the grade of the whole and `effect` are about all of them."""
 
     account: str
     judged: int
@@ -58,6 +65,7 @@ class CheckedAccount:
     folders: tuple[FolderVerdict, ...]
     examples: tuple[CheckedExample, ...]
     effect: Effect | None = None
+    mail_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,8 @@ class Changed:
 def check_examples(
     app: Application, name: str, *, replayed: bool = False, progress: Progress = ignore
 ) -> CheckedAccount:
-    """Judge the usable examples of an account from their cached features.
+    """Judge the usable examples of an account from their cached features, among all that its
+    model learns from.
 
     With `replayed`, three replays tell what the bad ones cost (minutes for thousands of mails).
     Needs no server, and the encoder only to know which features are valid. Raises `ModelError`.
@@ -93,21 +102,43 @@ def check_examples(
     with app.store.read() as work:
         account = work.accounts.get(name)
         usable = work.examples.count(account) if account is not None else 0
-    data = TrainingSet((), {}, "INBOX")
-    if usable:
-        fingerprint = app.models(name).encoder().fingerprint
-        data = training_set(app.store, name, fingerprint, min_per_folder=1)
-    judged = select(data.examples, app.settings.training.max_examples)
-    names = {**data.label_names, label_key(None): data.inbox_name}
+    known = _known(app, name) if usable else _Known((), {}, frozenset())
+    judged = select(known.examples, app.settings.training.max_examples)
     settings = QualitySettings(
         min_per_folder=app.settings.training.min_examples_per_folder,
         ridge_lambda=app.settings.model.ridge_lambda,
     )
-    report = judge(judged, names, app.clock(), settings)
-    found = _named(name, report, names, not_judged=usable - len(report.examples))
+    report = judge(judged, known.names, app.clock(), settings)
+    found = replace(_named(name, report, known, usable), mail_of=whose_mail(app, name))
     if not replayed:
         return found
     return replace(found, effect=effect(judged, report, _as_configured(app, name), progress))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the account's model learns from. `own`: the labels of the account's folders. The keys of
+    the account's examples are message numbers, those of others say whose they are, too."""
+
+    examples: tuple[LearntExample, ...]
+    names: Mapping[str, str]
+    own: frozenset[str]
+
+
+def _known(app: Application, name: str) -> _Known:
+    fingerprint = app.models(name).encoder().fingerprint
+    share = app.share(name)
+    if share is None:
+        data = training_set(app.store, name, fingerprint, min_per_folder=1)
+        names = {**data.label_names, label_key(None): data.inbox_name}
+        return _Known(data.examples, names, frozenset(names))
+    common = common_mail(app.store, share, name, fingerprint, app.costs)
+    names = {**common.data.label_names, label_key(None): common.data.inbox_name}
+    examples = tuple(
+        one if taught_by(one) == name else replace(one, key=f"{one.key} of {taught_by(one)}")
+        for one in common.data.examples
+    )
+    return _Known(examples, names, common.own | {label_key(None)})
 
 
 def _as_configured(app: Application, name: str) -> ReplaySettings:
@@ -116,31 +147,37 @@ def _as_configured(app: Application, name: str) -> ReplaySettings:
     return ReplaySettings(target_precision=how.target_precision, fit=how.for_fit())
 
 
-def _named(
-    account: str, report: QualityReport, names: Mapping[str, str], *, not_judged: int
-) -> CheckedAccount:
+def _named(account: str, report: QualityReport, known: _Known, usable: int) -> CheckedAccount:
     """The report in terms of message numbers and folder names."""
+    own = [verdict for verdict in report.examples if verdict.key.isdecimal()]
     return CheckedAccount(
         account=account,
-        judged=len(report.examples),
-        not_judged=max(not_judged, 0),
+        judged=len(own),
+        not_judged=max(usable - len(own), 0),
         grade=report.grade,
         reasons=report.reasons,
         imbalance=report.imbalance,
         mislabels=report.mislabels,
-        folders=tuple(replace(folder, label=names[folder.label]) for folder in report.folders),
-        examples=tuple(_checked(verdict, names) for verdict in report.examples),
+        folders=tuple(
+            replace(folder, label=known.names[folder.label])
+            for folder in report.folders
+            if folder.label in known.own
+        ),
+        examples=tuple(_checked(verdict, known) for verdict in own),
     )
 
 
-def _checked(verdict: ExampleVerdict, names: Mapping[str, str]) -> CheckedExample:
+def _checked(verdict: ExampleVerdict, known: _Known) -> CheckedExample:
+    better = known.names[verdict.better] if verdict.better is not None else None
+    if better is not None and verdict.better not in known.own:
+        better += " (not in this account)"
     return CheckedExample(
         message=int(verdict.key),
-        folder=names[verdict.label],
+        folder=known.names[verdict.label],
         grade=verdict.grade,
         reasons=verdict.reasons,
         own=verdict.own,
-        better=names[verdict.better] if verdict.better is not None else None,
+        better=better,
     )
 
 

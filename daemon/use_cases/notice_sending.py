@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -29,17 +29,10 @@ from daemon.notices.words import Said
 from daemon.store.tables import Channel, Notice, NoticeKind, NoticeState
 from daemon.use_cases.application import Application, never
 from daemon.use_cases.notice_channels import channels_of, notice_warning
+from daemon.use_cases.notice_failures import FIRST_BACK_OFF, LONGEST_BACK_OFF, MAX_ATTEMPTS
 from daemon.use_cases.notices import News, Told, late_accounts, look, new_notice, told_of
 
 log = structlog.get_logger(__name__)
-
-FIRST_BACK_OFF = timedelta(minutes=1)
-LONGEST_BACK_OFF = timedelta(hours=6)
-"""Between two attempts: doubled each time between these bounds."""
-
-MAX_ATTEMPTS = 15
-"""After so many, some two days, nobody needs to hear of it any more."""
-
 
 # By webhook ------------------------------------------------------------------------------------
 

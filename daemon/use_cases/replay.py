@@ -16,7 +16,14 @@ from classifier.mail import Mail
 from classifier.text import prepare
 from daemon.config.settings import FolderSettings
 from daemon.errors import ConfigError, ConfigFault, NotFound
-from daemon.learning.gather import described_folders, label_costs, label_key, training_set
+from daemon.learning.gather import (
+    TrainingSet,
+    described_folders,
+    label_costs,
+    label_key,
+    training_set,
+)
+from daemon.learning.pool import common_mail
 from daemon.mail.parse import parse
 from daemon.sorting.threads import hash_message_id
 from daemon.use_cases.application import Application
@@ -140,30 +147,44 @@ def described_examples(
 
 def costs_of_account(app: Application, name: str) -> Costs:
     """The configured costs of mistakes, by the labels of the account's examples."""
+    share = app.share(name)
+    if share is not None:
+        fingerprint = app.models(name).encoder().fingerprint
+        return common_mail(app.store, share, name, fingerprint, app.costs).costs
     with app.store.read() as work:
         account = work.accounts.get(name)
         return label_costs(work, account, app.costs) if account is not None else NO_COSTS
 
 
 def examples_of_account(app: Application, name: str) -> tuple[list[Example], dict[str, str]]:
-    """What `inboxd learn` gathered for an account, its descriptions before it, and the folder
-    names of the labels.
+    """What `inboxd learn` gathered for an account (of all that share its model, if it does: see
+    `shares.whose_mail`), its descriptions before it, and the folder names of the labels.
 
     Raises `NotFound` when nothing was gathered yet.
     """
     featurizer = app.models(name).encoder().featurizer
-    data = training_set(app.store, name, featurizer.fingerprint, min_per_folder=1)
+    data, described = _gathered(app, name, featurizer.fingerprint)
     if not data.examples:
         raise NotFound(
             f"Nothing is known of the mail of account {name} yet.",
             next_step=f"Run: inboxd learn --account {name}",
         )
+    data = data.with_descriptions(described, description_examples(described, featurizer.features))
+    return list(data.examples), {**data.label_names, label_key(None): data.inbox_name}
+
+
+def _gathered(
+    app: Application, name: str, fingerprint: str
+) -> tuple[TrainingSet, Sequence[Description]]:
+    share = app.share(name)
+    if share is not None:
+        common = common_mail(app.store, share, name, fingerprint, app.costs)
+        return common.data, common.descriptions
+    data = training_set(app.store, name, fingerprint, min_per_folder=1)
     with app.store.read() as work:
         account = work.accounts.get(name)
         configured = app.account(name).folders.descriptions
-        described = described_folders(work, account, configured) if account is not None else []
-    data = data.with_descriptions(described, description_examples(described, featurizer.features))
-    return list(data.examples), {**data.label_names, label_key(None): data.inbox_name}
+        return data, described_folders(work, account, configured) if account is not None else []
 
 
 def honest_from(app: Application, name: str, examples: Sequence[Example]) -> int:

@@ -24,7 +24,7 @@ from classifier.manifest import flush_to_disk, make_private_directory, replace_p
 from daemon.archive import Progress, read_archive
 from daemon.errors import ArchiveBroken, NotFound, StateError
 from daemon.learning.gather import ignore
-from daemon.learning.share import is_shared
+from daemon.learning.share import SIGN, is_shared, traces_of
 from daemon.locks import sole_access
 from daemon.store import (
     DATABASE_NAME,
@@ -68,12 +68,14 @@ class Chosen:
 @dataclass(frozen=True, slots=True)
 class Restored:
     """What was restored. `replaced`: where the former state lies now; `unknown`: accounts that
-    the configuration does not have."""
+    the configuration does not have; `left_out`: names of shared models that learned from the one
+    account that was chosen, and are not restored, since they hold what others were taught."""
 
     created_at: datetime
     accounts: tuple[AccountInBackup, ...]
     unknown: tuple[str, ...]
     replaced: Path | None
+    left_out: tuple[str, ...] = ()
 
 
 def restore(
@@ -111,7 +113,7 @@ def restore(
         stage = state_dir / UNFINISHED_RESTORE.parent
         try:
             manifest = _unpack(archive, stage, progress)
-            accounts = _prepare(stage, chosen, None if was_stopped else now)
+            accounts, left_out = _prepare(stage, chosen, None if was_stopped else now)
         except BaseException:
             shutil.rmtree(stage, ignore_errors=True)
             raise
@@ -128,6 +130,7 @@ def restore(
             if each.name not in configured and not is_shared(each.name)
         ),
         replaced=state_dir / aside if aside is not None else None,
+        left_out=left_out,
     )
 
 
@@ -184,8 +187,12 @@ def _unpack(archive: Path, stage: Path, progress: Progress) -> Mapping[str, Any]
 
 def _prepare(
     stage: Path, chosen: Chosen | None, restored_at: datetime | None
-) -> tuple[AccountInBackup, ...]:
-    """Migrate the database, and leave of the accounts what is wanted, under the new name."""
+) -> tuple[tuple[AccountInBackup, ...], tuple[str, ...]]:
+    """Migrate the database, and leave of the accounts what is wanted, under the new name.
+
+    Returns them, and the shared models that are left out.
+    """
+    left_out: tuple[str, ...] = ()
     store = Store.open(stage)
     try:
         with store.write() as work:
@@ -196,6 +203,9 @@ def _prepare(
                     f"The backup has no account {chosen.account!r}.",
                     next_step=f"It has: {', '.join(names) or 'none'}.",
                 )
+            if chosen is not None:
+                traces = traces_of(work, chosen.account)
+                left_out = tuple(owner.removeprefix(SIGN) for owner in traces)
             for name, account in known.items():
                 if chosen is not None and name != chosen.account:
                     work.accounts.delete(account)
@@ -211,7 +221,7 @@ def _prepare(
             store.compact()
     finally:
         store.close()
-    return found
+    return found, left_out
 
 
 def _choose_models(models: Path, known: Collection[str], chosen: Chosen | None) -> None:

@@ -17,12 +17,14 @@ from pathlib import Path
 
 from daemon.config.load import Config, user_config_path
 from daemon.config.secrets import (
+    DATABASE_PASSWORD,
     TOKEN_KEY,
     WEBHOOK_URL,
     client_secret_credential,
     password_credential,
 )
 from daemon.config.settings import Deep, Device, SignIn, Webhook
+from daemon.database_address import read_address
 from daemon.errors import ConfigError, ConfigFault, ServiceError
 from daemon.service_manager import files, launchd, systemd
 from daemon.service_manager.control import Launchd, Manager, Running, Systemd
@@ -168,6 +170,12 @@ def _hidden(plan: ServicePlan, config: Config, machine: Machine) -> Iterator[Con
         yield ConfigFault(
             "model.encoder", f"{encoder} is not seen by the service", "Move it to /var/lib or /opt."
         )
+    database = config.settings.state.database
+    authority = read_address(database).ca_file if database is not None else None
+    if authority is not None and is_hidden(authority):
+        yield ConfigFault(
+            "state.database", f"{authority} is not seen by the service", "Move it to /etc/inboxd."
+        )
     for name, account in config.settings.accounts.items():
         for key, path in (("ca_file", account.ca_file), ("oauth.ca_file", account.oauth.ca_file)):
             if path is not None and is_hidden(path):
@@ -210,9 +218,20 @@ class _Secret:
 
 
 def _secrets(config: Config) -> list[_Secret]:
-    """What the accounts sign in with, and where notices are posted."""
+    """What database and accounts are signed in to with, and where notices are posted."""
     found: list[_Secret] = []
-    notices = config.settings.notices
+    notices, state = config.settings.notices, config.settings.state
+    if state.database is not None:
+        found.append(
+            _Secret(
+                "state.database_password_file",
+                DATABASE_PASSWORD,
+                state.database_password_file,
+                "Write the password into /etc/inboxd/database-password (chmod 600), and name it "
+                "there.",
+                may_be_missing=True,
+            )
+        )
     if notices.webhook is not Webhook.OFF:
         found.append(
             _Secret(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from daemon.use_cases.application import Application
 
@@ -20,3 +20,16 @@ def shared_by(app: Application, name: str) -> str:
     if share is None:
         return name
     return f"{share.name} (shared by {', '.join(share.accounts)})"
+
+
+def whose_mail(app: Application, name: str) -> tuple[str, ...]:
+    """The accounts whose mail the account's model learns from: all that share it, or this one."""
+    share = app.share(name)
+    return (name,) if share is None else share.accounts
+
+
+def told_whose(accounts: Sequence[str]) -> str | None:
+    """The same as a sentence, None where there is nothing to say."""
+    if len(accounts) < 2:
+        return None
+    return f"By the mail of all accounts that share the model: {', '.join(accounts)}."

@@ -14,6 +14,7 @@ from daemon.store.tables import Account, Action, Folder, Promise, Role
 from daemon.use_cases.application import Application
 from daemon.use_cases.costs import cost_warnings
 from daemon.use_cases.notice_channels import notice_warning
+from daemon.use_cases.notice_failures import Undelivered, told_in_words, undelivered
 from daemon.use_cases.rules import rule_warnings
 from daemon.use_cases.shares import share_warnings
 
@@ -51,7 +52,7 @@ class AccountState:
     read, `corrections` the moves by people that taught something, `overruled` the moves of inboxd
     that people changed, `held` the moves that came in a burst and are not learned from until they
     are confirmed (`inboxd held`). `shared_model` is the name of the model that the account shares,
-    `shared_with` the accounts with which it does.
+    `shared_with` the accounts with which it does. `undelivered`: notices that do not get through.
     """
 
     name: str
@@ -73,6 +74,7 @@ class AccountState:
     warnings: tuple[str, ...] = ()
     shared_model: str | None = None
     shared_with: tuple[str, ...] = ()
+    undelivered: tuple[Undelivered, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
         nothing = AccountState(name, "new", mode, 0, 0, 0, 0, 0, 0, 0, model, None, None, None, ())
         return replace(nothing, shared_model=shared_model, shared_with=shared_with)
     counts = work.decisions.counts(account)
+    lost = undelivered(app, work, account)
     return AccountState(
         name=name,
         state=_state(account, model),
@@ -124,9 +127,13 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
         notice=app.models(name).damage() or account.notice,
         folders=_folders(app, work, name, account, model),
         held=work.corrections.count_held(account),
-        warnings=tuple(_warnings(app, name, work.folders.of(account))),
+        warnings=(
+            *_warnings(app, name, work.folders.of(account)),
+            *(told_in_words(name, each) for each in lost),
+        ),
         shared_model=shared_model,
         shared_with=shared_with,
+        undelivered=lost,
     )
 
 

@@ -17,6 +17,7 @@ from daemon.learning.gather import ignore
 from daemon.locks import account_lock
 from daemon.use_cases.application import Application
 from daemon.use_cases.compare import KnownMail, against_each_other, known_mail, learnable, learner
+from daemon.use_cases.shares import whose_mail
 from trainer.compare import Comparison
 from trainer.errors import ModelNotTrainable
 from trainer.examples import TimeSplit
@@ -45,7 +46,7 @@ class Hyperparameters:
 class Tuned:
     """The outcome for one account. `trials` are all that the study has finished, `new` those of
     this call. `test` compares the best with the present settings on mail that the search never
-    saw; `toml` is what to put into the configuration."""
+    saw; `toml` is what to put into the configuration; `mail_of`: the accounts whose mail it was."""
 
     account: str
     study: str
@@ -57,6 +58,7 @@ class Tuned:
     test: Comparison
     advice: str
     toml: str
+    mail_of: tuple[str, ...] = ()
 
 
 def tune(app: Application, name: str, trials: int, *, progress: Progress = ignore) -> Tuned:
@@ -148,6 +150,7 @@ def _tested(app: Application, mail: KnownMail, found: Search, database: Path) ->
         test=test,
         advice=_advice(test),
         toml=_toml(best),
+        mail_of=whose_mail(app, mail.account),
     )
 
 

@@ -101,7 +101,8 @@ def test_relative_paths_count_from_the_file(tmp_path: Path, home: Path) -> None:
     """The working directory of a daemon says nothing."""
     path = write(
         tmp_path / "etc" / "config.toml",
-        '[state]\ndir = "../state"\n[model]\nencoder = "./bert"\n'
+        '[state]\ndir = "../state"\ndatabase_password_file = "db"\n'
+        '[notices]\nurl_file = "url"\nca_file = "/etc/ca.pem"\n[model]\nencoder = "./bert"\n'
         + MINIMAL
         + 'password_file = "pw"\nca_file = "~/ca.pem"\n',
     )
@@ -110,6 +111,9 @@ def test_relative_paths_count_from_the_file(tmp_path: Path, home: Path) -> None:
 
     account = settings.accounts["private"]
     assert settings.state.dir == tmp_path / "etc" / ".." / "state"
+    assert settings.state.database_password_file == tmp_path / "etc" / "db"
+    assert settings.notices.url_file == tmp_path / "etc" / "url"
+    assert settings.notices.ca_file == Path("/etc/ca.pem")
     assert settings.model.encoder == str(tmp_path / "etc" / "bert")
     assert account.password_file == tmp_path / "etc" / "pw"
     assert account.ca_file == home / "ca.pem"

@@ -11,8 +11,8 @@ import pytest
 from daemon.errors import ConfigError, TlsFailed
 from daemon.mailbox.connection import ConnectionSettings, TlsMode
 from daemon.mailbox.imap import ImapMailbox
-from daemon.mailbox.tls import is_loopback_address
 from daemon.mailbox.wire import Wire
+from daemon.tls import is_loopback_address
 from tests.support.certificates import Authority
 from tests.support.dovecot import Dovecot
 from tests.support.listening_proxy import (
@@ -59,7 +59,7 @@ BAD: dict[str, Bad] = {
     ),
     "other host": (
         lambda a: a.issue("other", names="DNS:mail.example.org").server_context(),
-        "not one for 127.0.0.1",
+        "is for another name",
         "Set host",
     ),
     "self-signed": (

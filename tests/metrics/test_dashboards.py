@@ -115,7 +115,7 @@ def test_the_page_describes_every_metric(told: set[str]) -> None:
     page = PAGE.read_text(encoding="utf-8").partition("### What is told")[2]
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
     described = {
-        f"inboxd_{name}" for row in rows for name in re.findall(r"`(\w+)(?:\{\w+\})?`", row)
+        f"inboxd_{name}" for row in rows for name in re.findall(r"`(\w+)(?:\{[\w,]+\})?`", row)
     }
     families = {
         re.sub(r"_(bucket|sum|count)$", "", name) for name in told if name.startswith("inboxd_")

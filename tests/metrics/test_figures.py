@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,21 @@ from daemon.metrics.prometheus import PrometheusMeter, Ratchet, StoreCollector, 
 from daemon.use_cases.application import Application
 from daemon.use_cases.cycle import record_failure, run_cycle_once
 from daemon.use_cases.learn import learn
+from daemon.use_cases.notice_sending import send_by_webhook, send_test
+from daemon.use_cases.notices import list_told, look
 from daemon.use_cases.undo import undo_moves
 from tests.metrics.scrape import Samples, samples
 from tests.support.fake_mailbox import FakeServer
-from tests.use_cases.apps import ACCOUNT, closing, filled_server, make_app, model_rows, topical
+from tests.support.webhook_receiver import Receiver
+from tests.use_cases.apps import (
+    ACCOUNT,
+    Clock,
+    closing,
+    filled_server,
+    make_app,
+    model_rows,
+    topical,
+)
 
 
 def read(app: Application, registry: CollectorRegistry | None = None) -> Samples:
@@ -124,6 +136,47 @@ def test_waiting_mail_and_failures_are_told(app: Application, server: FakeServer
     run_cycle_once(app, ACCOUNT)
     assert read(app)["inboxd_queue_mails", (ACCOUNT,)] == 0
     assert read(app)["inboxd_failures_total", (ACCOUNT, "LoginRefused")] == 1
+
+
+def test_notices_that_arrive_and_those_that_do_not_are_told(
+    tmp_path: Path, encoder: Path, server: FakeServer
+) -> None:
+    """How many, since when and why; of the address nothing."""
+    with (
+        Receiver() as receiver,
+        closing(
+            make_app(
+                tmp_path / "state",
+                encoder,
+                {ACCOUNT: server},
+                notices={
+                    "webhook": "json",
+                    "url_file": receiver.url_file(tmp_path),
+                    "weekly": False,
+                },
+            )
+        ) as app,
+    ):
+        record_failure(app, ACCOUNT, LoginRefused("no entry"))
+        look(app, ACCOUNT)
+        receiver.answer(404)
+        send_by_webhook(app)
+        before = read(app)
+        [waiting] = list_told(app, ACCOUNT)
+        send_test(app, ACCOUNT, None)
+        assert isinstance(app.clock, Clock)
+        app.clock.now += timedelta(minutes=2)
+        send_by_webhook(app)
+        after = read(app)
+
+    since = "inboxd_notices_undelivered_since_timestamp_seconds", (ACCOUNT, "webhook")
+    assert before["inboxd_notices_undelivered", (ACCOUNT, "webhook", "http 404")] == 1
+    assert before[since] == waiting.created_at.timestamp()
+    assert before["inboxd_notices_total", (ACCOUNT, "webhook", "sent")] == 0
+    assert before["inboxd_notices_total", (ACCOUNT, "webhook", "given_up")] == 0
+    assert after["inboxd_notices_total", (ACCOUNT, "webhook", "sent")] == 2
+    assert not [key for key in after if "undelivered" in key[0]]
+    assert (ACCOUNT, "mail", "sent") not in {values for _, values in after}
 
 
 def test_the_model_in_use_is_described(app: Application) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,33 @@ def test_the_composed_container_may_do_next_to_nothing(compose: dict[str, Any]) 
     assert service["pids_limit"]
     assert "ports" not in service
     assert "privileged" not in service
+
+
+def test_the_image_has_what_a_service_may_need() -> None:
+    """Sign-in with OAuth 2 and PostgreSQL; pip would only warn of an extra that does not exist."""
+    [installed] = [value for value in instructions("RUN") if '".[' in value]
+    extras = set(re.findall(r'"\.\[([a-z,]+)\]"', installed)[0].split(","))
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert extras == {"oauth", "postgres"}
+    assert extras <= project["optional-dependencies"].keys()
+
+
+def test_what_is_commented_out_for_a_database_fits_the_page(compose: dict[str, Any]) -> None:
+    """Without the number sign it is the same file with a secret and a certificate more."""
+    text = (PACKAGING / "compose.yaml").read_text("utf-8")
+    uncommented = re.sub(r"^( +)# (?=- \./database|- database|database|  file)", r"\1", text,
+                         flags=re.MULTILINE)  # fmt: skip
+    found = yaml.safe_load(uncommented)
+    secrets = found["services"]["inboxd"]["secrets"]
+    [certificate] = set(found["services"]["inboxd"]["volumes"]) - set(
+        compose["services"]["inboxd"]["volumes"]
+    )
+    assert secrets == ["private.password", "database.password"]
+    assert secrets == list(found["secrets"])
+    assert found["secrets"]["database.password"]["file"] == "./secrets/database.password"
+    assert f"sslrootcert={certificate.split(':')[1]}" in PAGE
+    assert f'database_password_file = "{CONTAINER_SECRETS[0]}/database.password"' in PAGE
+    assert "secrets/database.password" in PAGE
 
 
 def test_the_page_names_the_same_files_secrets_and_commands(compose: dict[str, Any]) -> None:

@@ -254,6 +254,23 @@ def test_a_system_service_is_planned_with_every_credential(
     notices = {"webhook": "ntfy", "url_file": secret}
     with_webhook = plan_service(config_in(passable, notices=notices), Scope.SYSTEM, machine)
     assert ("inboxd.notices_url", secret) in with_webhook.credentials
+    state = {
+        "dir": "/var/lib/inboxd",
+        "database": "postgresql://a@db/b",
+        "database_password_file": secret,
+    }
+    with_database = plan_service(config_in(passable, state=state), Scope.SYSTEM, machine)
+    assert ("inboxd.database_password", secret) in with_database.credentials
+
+
+def test_an_authority_of_the_database_that_the_service_cannot_see_is_told(
+    tmp_path: Path, machine: Machine
+) -> None:
+    """Else it would fail at its first connection."""
+    state = {"database": "postgresql://a@db/b?sslrootcert=/home/anna/ca.pem"}
+    with pytest.raises(ConfigError) as caught:
+        plan_service(config_in(tmp_path, state=state), Scope.SYSTEM, machine)
+    assert "state.database" in [fault.key for fault in caught.value.faults]
 
 
 def test_a_password_file_that_is_missing_is_told_before_systemd_fails(

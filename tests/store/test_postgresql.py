@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -292,15 +291,6 @@ def test_a_server_that_wants_a_password_gets_it_and_nobody_else(
     assert PASSWORD not in store.place + repr(store._engine) + repr(postgres.by_network(name))
     assert store.place == (f"PostgreSQL at 127.0.0.1:{postgres.port}, database {name}, user {ROLE}")
     store.close()
-
-
-def test_a_server_without_tls_is_refused_where_tls_is_wanted(
-    postgres: Postgres, tmp_path: Path
-) -> None:
-    """Nothing secret is sent in the clear."""
-    address = replace(postgres.by_network("nix").address, tls=True)
-    with pytest.raises(DatabaseUnreachable, match="SSL"):
-        Store.open(tmp_path, Server(address, lambda: PASSWORD))
 
 
 def test_without_the_driver_the_extra_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pg8000 import dbapi
 
 from daemon.database_address import DatabaseAddress
 from daemon.store import Server
+from tests.support.certificates import Certificate
 
 ROLE = "inboxd"
 """May own databases, and nothing else."""
@@ -78,6 +79,8 @@ class Postgres:
     port: int
     spare: list[str] = field(default_factory=list)
     """Databases with the present schema that nobody uses any more."""
+    settings: tuple[str, ...] = ()
+    """Beyond `_NO_WAITING`, from the next start on."""
     _programs: Path = field(default_factory=lambda: find_programs() or Path())
     _process: subprocess.Popen[bytes] | None = None
     _databases: int = 0
@@ -95,7 +98,7 @@ class Postgres:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = [each for setting in _NO_WAITING for each in ("-c", setting)]
+        options = [each for setting in (*_NO_WAITING, *self.settings) for each in ("-c", setting)]
         self._process = subprocess.Popen(
             [
                 str(self._programs / "postgres"), "-D", str(self.root / "data"),
@@ -121,6 +124,18 @@ class Postgres:
             self._run("pg_ctl", "stop", "--wait", "-m", mode, "-D", str(self.root / "data"))
             self._process.wait(60)
             self._process = None
+
+    def encrypt(self, certificate: Certificate) -> None:
+        """Start it anew; by the network it speaks TLS as well, with this certificate."""
+        self.stop("fast")
+        for name, source in (("server.crt", certificate.file), ("server.key", certificate.key)):
+            target = self.root / "data" / name
+            target.write_bytes(source.read_bytes())
+            target.chmod(0o600)
+            if os.geteuid() == 0:
+                shutil.chown(target, self.root.owner(), self.root.group())
+        self.settings = ("ssl=on",)
+        self.start()
 
     def execute(self, statement: str, database: str = "postgres") -> list[Any]:
         """As the superuser, outside a transaction."""
@@ -154,6 +169,11 @@ class Postgres:
         return Server(
             DatabaseAddress(ROLE, database, self.port, host="127.0.0.1"), password=lambda: password
         )
+
+    def by_tls(self, database: str, ca_file: Path | None) -> Server:
+        """As `by_network`, encrypted and verified."""
+        plain = self.by_network(database)
+        return replace(plain, address=replace(plain.address, tls=True, ca_file=ca_file))
 
     def socket_url(self, database: str) -> str:
         """As a configuration names it."""

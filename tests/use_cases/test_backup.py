@@ -478,5 +478,34 @@ def test_a_shared_model_is_in_the_backup_and_comes_back(tmp_path: Path, encoder:
     alone = Chosen("info", "info")
     taken = restore(tmp_path / "alone", made.file, START, configured=servers, chosen=alone)
     assert [each.name for each in taken.accounts] == ["info"]
+    assert taken.left_out == ("team",)
+    assert restored.left_out == ()
     with pytest.raises(NotFound):
         restore(tmp_path / "third", made.file, START, chosen=Chosen("@team", "team"))
+
+
+def test_an_account_restored_without_its_shared_model_learns_one_from_its_own_examples(
+    tmp_path: Path, encoder: Path
+) -> None:
+    """At the first pass; mail that came since stays where it is, later mail is sorted."""
+    server = filled_server()
+    servers = {"info": server, "support": filled_server(4)}
+    sharing = {"shared_model": "team"}
+    with closing(make_app(tmp_path / "state", encoder, servers, account=sharing)) as app:
+        learn(app, "support")
+        before = learn(app, "info").refit.version
+        made = back_up(app, tmp_path / "backup.tar")
+    server.append("INBOX", topical("Reisen", 90))
+    restore(tmp_path / "alone", made.file, START, chosen=Chosen("info", "info"))
+    with closing(make_app(tmp_path / "alone", encoder, {"info": server}, account=sharing)) as app:
+        assert status(app).accounts[0].model is None
+        refit = run_cycle_once(app, "info").refit
+        assert refit is not None
+        assert refit.promoted
+        assert refit.version != before
+        assert status(app).accounts[0].model == refit.version
+        assert refit.report["share"]["accounts"] == ["info"]
+        assert len(server.uids("INBOX")) == 1
+        server.append("INBOX", topical("Reisen", 91))
+        run_cycle_once(app, "info")
+        assert len(server.uids("INBOX")) == 1

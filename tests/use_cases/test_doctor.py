@@ -15,7 +15,10 @@ from daemon.use_cases.application import Application
 from daemon.use_cases.cycle import record_failure, run_cycle_once
 from daemon.use_cases.doctor import _software, examine, examine_without_application
 from daemon.use_cases.learn import learn
+from daemon.use_cases.notice_sending import send_by_webhook
+from daemon.use_cases.notices import look
 from daemon.use_cases.redacted import Names, key_alone, what_is_set
+from tests.support.webhook_receiver import Receiver
 from tests.use_cases.apps import ACCOUNT, closing, filled_server, make_app
 
 
@@ -62,6 +65,31 @@ def test_a_failing_account_is_part_of_the_report(app: Application) -> None:
     assert found.state["rows of examples"] == 36
     text = str(found)
     assert not [word for word in ("secret", "Reisen", "Verein", "max@", "/tmp") if word in text]
+
+
+def test_notices_that_do_not_arrive_are_part_of_the_report(tmp_path: Path, encoder: Path) -> None:
+    """How many, since when and why; neither the address nor what the notices say."""
+    with (
+        Receiver() as receiver,
+        closing(
+            make_app(
+                tmp_path / "state",
+                encoder,
+                {"secret-name": filled_server()},
+                notices={"webhook": "json", "url_file": receiver.url_file(tmp_path)},
+            )
+        ) as app,
+    ):
+        record_failure(app, "secret-name", LoginRefused("secret words"))
+        look(app, "secret-name")
+        receiver.answer(503)
+        send_by_webhook(app)
+        [account] = examine(app, offline=True).accounts
+
+    assert account.notices == {
+        "by webhook, http 503": "1 tried again, 0 given up, since 2026-03-01 12:00 UTC"
+    }
+    assert "secret" not in str(account)
 
 
 def test_offline_asks_no_server(app: Application) -> None:

@@ -25,8 +25,8 @@ from daemon.teller import LOOKS_BEFORE_LATE, Teller
 from daemon.use_cases.application import Application
 from daemon.use_cases.cycle import record_failure, run_cycle, run_cycle_once
 from daemon.use_cases.learn import learn
+from daemon.use_cases.notice_failures import MAX_ATTEMPTS, Undelivered
 from daemon.use_cases.notice_sending import (
-    MAX_ATTEMPTS,
     send_by_mail,
     send_by_webhook,
     send_now,
@@ -503,6 +503,101 @@ def test_switched_off_nothing_is_written_down(make: MakeApp) -> None:
     assert list_told(app, None) == []
     with pytest.raises(NoticeNotSent, match="not switched on"):
         send_test(app, ACCOUNT, None)
+
+
+# What does not arrive ---------------------------------------------------------------------------
+
+
+def lost(app: Application) -> list[tuple[str, str, int, int]]:
+    """By which channel, for what reason, how many are tried again and were given up."""
+    found = status(app).accounts[0].undelivered
+    return [(each.channel, each.error, each.waiting, each.given_up) for each in found]
+
+
+def test_what_a_webhook_does_not_take_is_seen_until_something_arrives(
+    make: MakeApp, receiver: Receiver
+) -> None:
+    """While it is tried again, after it was given up, and no longer after a test that arrives."""
+    app = make(webhook="json", weekly=False)
+    record_failure(app, ACCOUNT, LoginRefused("no"))
+    look(app, ACCOUNT)
+    assert lost(app) == []
+    for _ in range(MAX_ATTEMPTS):
+        receiver.answer(503)
+    send_by_webhook(app)
+    [found] = status(app).accounts[0].undelivered
+    [notice] = list_told(app, None)
+    assert found == Undelivered("webhook", "http 503", 1, 0, notice.created_at)
+    [warning] = status(app).accounts[0].warnings
+    assert warning == (
+        "1 notice by webhook did not arrive (http 503; 1 tried again; since "
+        f"{notice.created_at:%Y-%m-%d %H:%M} UTC). Try: inboxd notices test --account private"
+    )
+    for _ in range(MAX_ATTEMPTS):
+        later(app, timedelta(hours=7))
+        send_by_webhook(app)
+    assert lost(app) == [("webhook", "http 503", 0, 1)]
+    assert "1 given up" in status(app).accounts[0].warnings[0]
+    later(app, timedelta(days=30))
+    assert lost(app) == [("webhook", "http 503", 0, 1)]
+    send_test(app, ACCOUNT, None)
+    assert lost(app) == []
+    assert status(app).accounts[0].warnings == ()
+
+
+def test_a_failed_test_is_nothing_that_waits(make: MakeApp, receiver: Receiver) -> None:
+    """Whoever asked for it has seen that it failed."""
+    app = make(webhook="json")
+    receiver.answer(403)
+    with pytest.raises(NoticeNotSent):
+        send_test(app, ACCOUNT, None)
+    assert lost(app) == []
+
+
+def test_an_attempt_that_was_cut_off_is_seen_once_it_is_due_again(
+    make: MakeApp, server: FakeServer
+) -> None:
+    """Not before: it may be under way."""
+    app = make(mail=True)
+    run_cycle_once(app, ACCOUNT)
+    a_week_is_over(app)
+    server.fail("append", when="before")
+    with pytest.raises(MailboxUnreachable):
+        one_pass(app, server)
+    assert lost(app) == []
+    later(app, timedelta(minutes=2))
+    assert lost(app) == [("mail", "cut off", 1, 0)]
+    one_pass(app, server)
+    assert lost(app) == []
+
+
+def test_a_response_code_of_a_servers_own_is_not_repeated(
+    make: MakeApp, server: FakeServer
+) -> None:
+    """It may be anybody's name; those of the RFCs are told, one line for each reason."""
+    app = make(mail=True)
+    run_cycle_once(app, ACCOUNT)
+    a_week_is_over(app)
+    server.fail("append", error=CommandRefused("no", code="ANNA-AMSEL"))
+    one_pass(app, server)
+    assert lost(app) == [("mail", "CommandRefused", 1, 0)]
+    later(app, timedelta(minutes=2))
+    server.fail("append", error=CommandRefused("full", code="OVERQUOTA"))
+    one_pass(app, server)
+    assert lost(app) == [("mail", "OVERQUOTA", 1, 0)]
+
+
+def test_what_waits_for_a_channel_that_is_switched_off_is_no_trouble(
+    make: MakeApp, receiver: Receiver
+) -> None:
+    """Nobody wants it any more."""
+    app = make(webhook="json", weekly=False)
+    record_failure(app, ACCOUNT, LoginRefused("no"))
+    look(app, ACCOUNT)
+    receiver.answer(503)
+    send_by_webhook(app)
+    assert lost(app) == [("webhook", "http 503", 1, 0)]
+    assert lost(make()) == []
 
 
 # At the command -------------------------------------------------------------------------------
