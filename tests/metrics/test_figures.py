@@ -20,19 +20,13 @@ from daemon.use_cases.learn import learn
 from daemon.use_cases.undo import undo_moves
 from tests.metrics.scrape import Samples, samples
 from tests.support.fake_mailbox import FakeServer
-from tests.use_cases.apps import ACCOUNT, closing, filled_server, make_app, model_rows, topical
+from tests.use_cases.apps import ACCOUNT, closing, make_app, model_rows, topical
 
 
 def read(app: Application, registry: CollectorRegistry | None = None) -> Samples:
     """What a scrape would tell."""
     found = registry or new_registry(lambda: read_figures(app).every())
     return samples(generate_latest(found).decode())
-
-
-@pytest.fixture
-def server() -> FakeServer:
-    """Three label folders with twelve mails each."""
-    return filled_server()
 
 
 @contextmanager
