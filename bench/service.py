@@ -35,12 +35,13 @@ from typing import Any
 from tests.e2e.mails import FOLDERS, archive, next_mails
 from tests.e2e.world import wait_until
 from tests.support.command import Home
-from tests.support.dovecot import Dovecot, free_port
+from tests.support.dovecot import Dovecot
 from tests.support.identity_provider import CLIENT_ID, IdentityProvider, sign_in
 from tests.support.inventory import all_messages, digest, read_inventory
 from tests.support.mail_user import MailUser
 from tests.support.notify_socket import NotifySocket
 from tests.support.pymap_server import PymapServer
+from tests.support.running import free_port
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 _KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="

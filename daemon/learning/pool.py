@@ -25,6 +25,7 @@ from daemon.learning.gather import (
     training_set,
 )
 from daemon.learning.kept import Memory
+from daemon.learning.memo import FeatureMemo
 from daemon.learning.share import Share, shared_labels, shown_name, trained_with
 from daemon.store import Store, UnitOfWork
 from daemon.store.tables import Account, Folder, Role
@@ -85,8 +86,10 @@ def pooled(
         described = _described(work, share, members)
         by_label = _costs_by_label(members, costs)
         data_hash = _hash(work, share, members, described, by_label, source.fingerprint)
+    asked = unfiled if described else 0
     parts = {
-        member.name: _part(store, member, memory, unfiled if described else 0) for member in members
+        member.name: _part(store, member, source.fingerprint, asked, memory.features(member.name))
+        for member in members
     }
     wanted = {each.label for each in described}
     data = _joined(members, parts.values(), min_per_folder, wanted, unfiled)
@@ -139,7 +142,7 @@ def common_mail(
         members = sorted(_members(work, share), key=lambda member: member.name != account)
         described = _described(work, share, members)
         by_label = _costs_by_label(members, costs)
-    parts = [_part(store, member, fingerprint, 0) for member in members]
+    parts = [_part(store, member, fingerprint) for member in members]
     data = _joined(members, parts, 1, (), 0)
     spelt = {
         member.labels[f.id]: f.name
@@ -214,18 +217,19 @@ def _hash(
     return digest.hexdigest()
 
 
-def _part(store: Store, member: _Member, memory: Memory, unfiled: int) -> TrainingSet:
+def _part(
+    store: Store,
+    member: _Member,
+    fingerprint: str,
+    unfiled: int = 0,
+    memo: FeatureMemo | None = None,
+) -> TrainingSet:
     """One account's examples under their shared labels.
 
     Threads stay within the account, as they do when its mail is judged.
     """
     own = training_set(
-        store,
-        member.name,
-        memory.fingerprint,
-        min_per_folder=1,
-        unfiled=unfiled,
-        memo=memory.features(member.name),
+        store, member.name, fingerprint, min_per_folder=1, unfiled=unfiled, memo=memo
     )
     labelled = ((one, member.label(one.label)) for one in own.examples)
     return replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from daemon.config.settings import Mode
 from daemon.mail.letterhead import letterhead
 from daemon.mail.parse import parse
 from daemon.mailbox.port import FolderStatus, Mailbox, SpecialUse
-from daemon.sorting.folders import composed
+from daemon.sorting.deciding import KnownFolders, decide_by_model, decide_by_rule, decide_unread
 from daemon.sorting.judge import Judge, Verdict
 from daemon.sorting.mover import IMPOSSIBLE, Clock, MoveRequest, execute, look_at_targets, plan
 from daemon.sorting.reading import attempt, batches, hopeless
@@ -21,10 +21,8 @@ from daemon.sorting.rules import RuleBook, Ruling
 from daemon.sorting.threads import parent_folder
 from daemon.store import Store
 from daemon.store.tables import (
-    Account,
     Action,
     Decision,
-    Folder,
     MoveKind,
     Placement,
     Role,
@@ -34,11 +32,6 @@ log = structlog.get_logger(__name__)
 
 BATCH = 32
 """Mails per round: small enough that the first are moved while the rest wait."""
-
-UNREADABLE = "It could not be read, and is left in the inbox."
-
-KEEP_RANKED = 5
-"""How many of the probable folders are stored with a decision."""
 
 
 @dataclass(slots=True)
@@ -130,29 +123,12 @@ def _without_unreadable(
         for placement in work.placements.by_ids(
             [p.id for p in waiting if p.message_id in given_up]
         ):
-            work.decisions.add(_unreadable(account, placement, judge.version, now))
+            work.decisions.add(decide_unread(account, placement, judge.version, now))
             result.seen += 1
             result.count(Action.UNREADABLE)
         work.commit()
     log.warning("sort.unreadable", account=account_name, mails=len(given_up))
     return [p for p in waiting if p.message_id not in given_up]
-
-
-def _unreadable(
-    account: Account, placement: Placement, model_version: str, now: datetime
-) -> Decision:
-    return Decision(
-        account_id=account.id,
-        message=placement.message,
-        folder=None,
-        probability=None,
-        threshold=None,
-        ranked=[],
-        action=Action.UNREADABLE,
-        reason=UNREADABLE,
-        model_version=model_version,
-        decided_at=now,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +205,12 @@ def _decide_round(
     judged = _judge(store, mailbox, account_name, judge, settings, waiting)
     with store.read() as work:
         known = work.accounts.get(account_name)
-        before = _Folders.of(work.folders.of(known) if known is not None else ())
+        before = KnownFolders.of(work.folders.of(known) if known is not None else ())
     targets = look_at_targets(mailbox, before.targets(each.word for each in judged))
     trash = _trash(mailbox, before, judged)
     with store.write() as work:
         account = work.accounts.get_or_create(account_name, now)
-        folders = _Folders.of(work.folders.of(account), trash)
+        folders = KnownFolders.of(work.folders.of(account), trash)
         by_id = {p.id: p for p in work.placements.by_ids([j.placement.id for j in judged])}
         new = {j.placement.message_id: j.features for j in judged if j.features is not None}
         work.features.put(judge.fingerprint, new)
@@ -244,9 +220,18 @@ def _decide_round(
             if each.sent_at is not None:
                 placement.message.sent_at = each.sent_at
             decision = (
-                _ruled(account, placement, each.word, folders, settings.mode, now)
+                decide_by_rule(account, placement, each.word, folders, settings.mode, now)
                 if isinstance(each.word, Ruling)
-                else _decision(account, placement, each.word, folders, judge.version, settings, now)
+                else decide_by_model(
+                    account,
+                    placement,
+                    each.word,
+                    folders,
+                    judge.version,
+                    settings.mode,
+                    settings.suspended,
+                    now,
+                )
             )
             _stay_if_impossible(decision, targets, mailbox)
             work.decisions.add(decision)
@@ -268,37 +253,7 @@ def _decide_round(
     return len(requests)
 
 
-@dataclass(frozen=True, slots=True)
-class _Folders:
-    """The account's folders by id and by name; `trash` holds names of what rules must not fill."""
-
-    by_id: Mapping[int, Folder]
-    trash: Collection[str] = ()
-
-    @classmethod
-    def of(cls, folders: Sequence[Folder], trash: Collection[str] = ()) -> _Folders:
-        """By their row ids."""
-        return cls({folder.id: folder for folder in folders}, trash)
-
-    def named(self, name: str) -> Folder | None:
-        """The folder that a rule means, however its umlauts are composed."""
-        plain = composed(name)
-        same = (f for f in self.by_id.values() if composed(f.name) == plain)
-        return next(same, None)
-
-    def meant_by(self, word: Verdict | Ruling) -> Folder | None:
-        """The folder into which a mail would go; None: it stays, or nobody knows the folder."""
-        if isinstance(word, Ruling):
-            return self.named(word.folder) if word.folder is not None else None
-        return self.by_id.get(word.folder_id) if word.moves and word.folder_id else None
-
-    def targets(self, words: Iterable[Verdict | Ruling]) -> list[Folder]:
-        """All folders into which mail would go."""
-        found = {folder.id: folder for word in words if (folder := self.meant_by(word))}
-        return list(found.values())
-
-
-def _trash(mailbox: Mailbox, folders: _Folders, judged: Sequence[_Judged]) -> set[str]:
+def _trash(mailbox: Mailbox, folders: KnownFolders, judged: Sequence[_Judged]) -> set[str]:
     """Names of folders that the server empties by itself, as far as a rule may mean one."""
     meant = (folders.meant_by(each.word) for each in judged)
     if not any(folder is not None and folder.role is Role.NEUTRAL for folder in meant):
@@ -336,94 +291,3 @@ def _fetch(
             ruling = settings.rules.ruling(letterhead(mail, message.content))
         found[wanted[message.identity.uid]] = _Read(mail, ruling)
     return found
-
-
-def _decision(
-    account: Account,
-    placement: Placement,
-    verdict: Verdict,
-    folders: _Folders,
-    model_version: str,
-    settings: SortSettings,
-    now: datetime,
-) -> Decision:
-    known = folders.by_id
-    folder = known.get(verdict.folder_id) if verdict.folder_id is not None else None
-    action, reason = _action(verdict, folder, settings)
-    names = [
-        (known[key].name if key is not None and key in known else placement.folder.name, p)
-        for key, p in verdict.ranked[:KEEP_RANKED]
-    ]
-    return Decision(
-        account_id=account.id,
-        message=placement.message,
-        folder=folder,
-        probability=verdict.probability,
-        threshold=verdict.threshold,
-        ranked=names,
-        action=action,
-        reason=reason,
-        model_version=model_version,
-        decided_at=now,
-    )
-
-
-def _ruled(
-    account: Account,
-    placement: Placement,
-    ruling: Ruling,
-    folders: _Folders,
-    mode: Mode,
-    now: datetime,
-) -> Decision:
-    """What a rule decided; the model was not asked."""
-    folder = folders.meant_by(ruling)
-    action, reason = _ruled_action(ruling, folder, folders.trash, mode)
-    return Decision(
-        account_id=account.id,
-        message=placement.message,
-        folder=folder,
-        probability=None,
-        threshold=None,
-        ranked=[],
-        action=action,
-        reason=reason,
-        rule=ruling.rule,
-        model_version=None,
-        decided_at=now,
-    )
-
-
-def _ruled_action(
-    ruling: Ruling, folder: Folder | None, trash: Collection[str], mode: Mode
-) -> tuple[Action, str]:
-    """What to do about a ruling, and why."""
-    if ruling.folder is None:
-        return Action.LEFT, ruling.reason
-    if folder is None:
-        return Action.LEFT, f"{ruling.reason} There is no such folder, so the mail stays."
-    if folder.role is Role.INBOX:
-        return Action.LEFT, f"{ruling.reason} It is there already."
-    if folder.name in trash:
-        return Action.LEFT, f"{ruling.reason} That is the trash, and inboxd deletes no mail."
-    return _in_mode(mode, ruling.reason)
-
-
-def _action(verdict: Verdict, folder: Folder | None, settings: SortSettings) -> tuple[Action, str]:
-    """What to do about a verdict, and why."""
-    if not verdict.moves:
-        return Action.LEFT, verdict.reason
-    if folder is None or folder.role is not Role.LABEL:
-        return Action.LEFT, "The folder is no longer a label folder."
-    if settings.mode is Mode.SORT and folder.id in settings.suspended:
-        return Action.SUGGESTED, f"{verdict.reason} {settings.suspended[folder.id]}"
-    return _in_mode(settings.mode, verdict.reason)
-
-
-def _in_mode(mode: Mode, reason: str) -> tuple[Action, str]:
-    """What becomes of a wish to move."""
-    if mode is Mode.OBSERVE:
-        return Action.OBSERVED, f"{reason} Mode observe only records."
-    if mode is Mode.SUGGEST:
-        return Action.SUGGESTED, f"{reason} Mode suggest moves nothing."
-    return Action.PLANNED, reason

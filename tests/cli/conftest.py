@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Home
-from tests.support.dovecot import Dovecot, free_port
+from tests.support.dovecot import Dovecot
+from tests.support.running import free_port
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import COMMAND, TIMEOUT_SECONDS, Home
-from tests.support.dovecot import Dovecot, free_port
+from tests.support.dovecot import Dovecot
+from tests.support.running import free_port
 
 pytestmark = pytest.mark.dovecot
 

@@ -31,7 +31,7 @@ from hypothesis.stateful import (
 )
 
 from daemon.errors import CommandRefused, InboxdError
-from daemon.sorting.observe import LINK_WINDOW
+from daemon.sorting.explaining import LINK_WINDOW
 from daemon.store.tables import MoveKind, MoveState
 from tests.faults.conftest import Scenario
 from tests.faults.scale import scaled

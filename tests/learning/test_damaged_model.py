@@ -13,13 +13,7 @@ from daemon.use_cases.cycle import run_cycle_once
 from daemon.use_cases.learn import learn, train
 from daemon.use_cases.status import status
 from tests.support.fake_mailbox import FakeServer
-from tests.use_cases.apps import ACCOUNT, closing, filled_server, make_app, topical
-
-
-@pytest.fixture
-def server() -> FakeServer:
-    """Three label folders with twelve mails each."""
-    return filled_server()
+from tests.use_cases.apps import ACCOUNT, closing, make_app, topical
 
 
 @pytest.fixture

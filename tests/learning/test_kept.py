@@ -20,25 +20,11 @@ from daemon.use_cases.forget import forget_sender
 from daemon.use_cases.learn import learn, train
 from tests.support.fake_mailbox import FakeServer
 from tests.trainer.mailboxes import START, features, mailbox
-from tests.use_cases.apps import ACCOUNT, closing, filled_server, make_app
+from tests.use_cases.apps import ACCOUNT, closing, make_app
 from trainer.fit import FitSettings, fit
 from trainer.kept import KeptRidge
 
 FINGERPRINT = "f"
-
-
-@pytest.fixture
-def server() -> FakeServer:
-    """Three label folders with twelve mails each."""
-    return filled_server()
-
-
-@pytest.fixture
-def app(tmp_path: Path, encoder: Path, server: FakeServer) -> Iterator[Application]:
-    """The daemon's program, which has learned and keeps what it computed."""
-    with closing(make_app(tmp_path / "state", encoder, {ACCOUNT: server})) as found:
-        learn(found, ACCOUNT)
-        yield found
 
 
 @pytest.fixture

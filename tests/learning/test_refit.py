@@ -29,12 +29,6 @@ from tests.use_cases.apps import (
 
 
 @pytest.fixture
-def server() -> FakeServer:
-    """Three label folders with twelve mails each."""
-    return filled_server()
-
-
-@pytest.fixture
 def app(tmp_path: Path, encoder: Path, server: FakeServer) -> Iterator[Application]:
     """The program before it has learned anything."""
     with closing(make_app(tmp_path / "state", encoder, {ACCOUNT: server})) as found:

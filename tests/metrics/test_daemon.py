@@ -16,7 +16,8 @@ import pytest
 
 from tests.metrics.scrape import ask, scrape
 from tests.support.command import Home
-from tests.support.dovecot import Dovecot, free_port
+from tests.support.dovecot import Dovecot
+from tests.support.running import free_port
 
 PATIENCE = 60.0
 """Seconds after which a test gives up waiting; nothing is measured by it."""

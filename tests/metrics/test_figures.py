@@ -28,7 +28,6 @@ from tests.use_cases.apps import (
     ACCOUNT,
     Clock,
     closing,
-    filled_server,
     make_app,
     model_rows,
     topical,
@@ -39,12 +38,6 @@ def read(app: Application, registry: CollectorRegistry | None = None) -> Samples
     """What a scrape would tell."""
     found = registry or new_registry(lambda: read_figures(app).every())
     return samples(generate_latest(found).decode())
-
-
-@pytest.fixture
-def server() -> FakeServer:
-    """Three label folders with twelve mails each."""
-    return filled_server()
 
 
 @contextmanager

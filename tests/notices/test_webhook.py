@@ -13,7 +13,7 @@ from daemon.config.settings import Webhook
 from daemon.notices.webhook import Message, Target, WebhookFailed, check_url, post
 from daemon.notices.words import Said
 from tests.support.certificates import Authority
-from tests.support.dovecot import free_port
+from tests.support.running import free_port
 from tests.support.webhook_receiver import Receiver
 
 SAID = Said("inboxd, privat: Züge", "Grüße\nund mehr", "de", urgent=True)

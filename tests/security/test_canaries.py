@@ -22,9 +22,10 @@ from tests.e2e.test_daemon import Daemon
 from tests.e2e.world import wait_until
 from tests.support.canaries import Canaries, disguises
 from tests.support.command import Home
-from tests.support.dovecot import Dovecot, free_port
+from tests.support.dovecot import Dovecot
 from tests.support.fork_server import ForkServer
 from tests.support.mail_user import MailUser
+from tests.support.running import free_port
 from tests.support.tiny_bert import tiny_bert_directory
 
 pytestmark = pytest.mark.dovecot

@@ -11,8 +11,9 @@ import pytest
 from tests.security.test_canaries import CANARIES, FOLDER, PASSWORD, WRONG, mail
 from tests.support.canaries import Canaries
 from tests.support.command import Home
-from tests.support.dovecot import Dovecot, free_port
+from tests.support.dovecot import Dovecot
 from tests.support.mail_user import MailUser
+from tests.support.running import free_port
 from tests.support.tiny_bert import tiny_bert_directory
 
 pytestmark = pytest.mark.dovecot

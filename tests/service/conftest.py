@@ -1,15 +1,7 @@
-"""A real encoder that is made in a moment, once for all tests of the run."""
+"""What the program needs."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from tests.use_cases.fixtures import encoder, server
 
-import pytest
-
-from tests.support.tiny_bert import tiny_bert_directory
-
-
-@pytest.fixture(scope="session")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a tiny BERT."""
-    return tiny_bert_directory(tmp_path_factory.mktemp("encoder") / "tiny-bert")
+__all__ = ["encoder", "server"]

@@ -19,7 +19,7 @@ from daemon.use_cases.pause import set_paused
 from daemon.worker import LONGEST_BACK_OFF, AccountWorker
 from tests.support.fake_mailbox import FakeServer
 from tests.support.notify_socket import NotifySocket
-from tests.use_cases.apps import ACCOUNT, closing, filled_server, make_app
+from tests.use_cases.apps import ACCOUNT, closing, make_app
 
 PATIENCE = 20.0
 """Seconds after which a test gives up waiting; nothing is measured by it."""
@@ -206,12 +206,6 @@ def test_a_supervisor_that_is_gone_does_no_harm(tmp_path: Path, clock: Clock) ->
 
 
 # What the worker lets others know.
-
-
-@pytest.fixture
-def server() -> FakeServer:
-    """Three label folders with mail."""
-    return filled_server()
 
 
 class Waiter:

@@ -65,12 +65,6 @@ def account_settings(**more: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def server() -> FakeServer:
-    """Three label folders with twelve mails each."""
-    return filled_server()
-
-
-@pytest.fixture
 def app(tmp_path: Path, encoder: Path, server: FakeServer) -> Iterator[Application]:
     """The program; it has learned, re-fits a second after the last correction, and idles."""
     with closing(

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Home
-from tests.support.dovecot import Dovecot, free_port
+from tests.support.dovecot import Dovecot
 from tests.support.notify_socket import NotifySocket
+from tests.support.running import free_port
 
 pytestmark = pytest.mark.dovecot
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from daemon.errors import CommandRefused, FolderMissing, MailboxUnreachable
-from daemon.sorting import observe as observe_module
+from daemon.sorting import storing
+from daemon.sorting.explaining import LINK_WINDOW
 from daemon.sorting.folders import FolderPatterns
-from daemon.sorting.observe import LINK_WINDOW, observe
+from daemon.sorting.observe import observe
 from daemon.store.tables import ArrivedBy, Role
 from tests.sorting.world import ACCOUNT, START, Killed, World, mail
 from tests.support.fake_mailbox import FakeServer
@@ -479,8 +480,8 @@ def test_a_folder_whose_inventory_was_cut_short_is_completed(
     """Killed between two transactions of one folder: the rest follows, none is doubled."""
     world = World(tmp_path)
     world.deliver(*(f"Hallo {n}" for n in range(10)), folder="Reisen")
-    monkeypatch.setattr(observe_module, "INVENTORY_CHUNK", 4)
-    place = observe_module._place
+    monkeypatch.setattr(storing, "INVENTORY_CHUNK", 4)
+    place = storing._place
     calls = iter([False, True])
 
     def die(*args: Any) -> Any:
@@ -489,7 +490,7 @@ def test_a_folder_whose_inventory_was_cut_short_is_completed(
         return place(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(observe_module, "_place", die)
+        patch.setattr(storing, "_place", die)
         with pytest.raises(Killed):
             world.notice()
     assert len(world.placements("Reisen")) == 4

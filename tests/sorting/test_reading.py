@@ -9,7 +9,7 @@ import pytest
 
 from classifier.mail import Mail
 from daemon.errors import MailboxUnreachable, ProtocolViolated
-from daemon.sorting import sort as sort_module
+from daemon.sorting.deciding import UNREADABLE
 from daemon.sorting.reading import MAX_ATTEMPTS, hopeless
 from daemon.store.tables import Action
 from tests.sorting.world import Killed, World
@@ -54,7 +54,7 @@ def test_a_deadly_mail_is_left_unread_after_two_attempts(
     assert world.mails() == all_messages(before)
     [unreadable] = [d for d in world.decisions() if d.action is Action.UNREADABLE]
     assert (unreadable.folder, unreadable.probability) == (None, None)
-    assert unreadable.reason == sort_module.UNREADABLE
+    assert unreadable.reason == UNREADABLE
 
 
 def test_a_lost_connection_is_nobodys_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

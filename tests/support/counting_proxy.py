@@ -14,14 +14,15 @@ import contextlib
 import selectors
 import socket
 import threading
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator
+
+from tests.support.running import Running
 
 _READ_BYTES = 1 << 16
 _SILENCE_SECONDS = 0.02
 
 
-class CountingProxy:
+class CountingProxy(Running):
     """Between inboxd and a server on this machine; use it as a context manager."""
 
     def __init__(self, server_port: int) -> None:
@@ -29,7 +30,6 @@ class CountingProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._held: dict[socket.socket, bytes] = {}
         self.reset()
 
@@ -39,19 +39,15 @@ class CountingProxy:
         self.turns = 0
         self.received = 0
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._closing.set()
-        self._thread.join()
-        self._listener.close()
+    def _running(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._serve, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._closing.set()
+            thread.join()
+            self._listener.close()
 
     def _serve(self) -> None:
         with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:

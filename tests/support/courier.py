@@ -33,7 +33,7 @@ class Courier(UnpackedServer):
     name = "courier"
 
     def __init__(self, *, users: Mapping[str, str] | None = None) -> None:
-        super().__init__(dict(users or {"alice": "secret", "bob": "secret"}))
+        super().__init__(users or {"alice": "secret", "bob": "secret"})
 
     def command(self) -> list[str]:
         """Authentication daemon and listener, with their own /etc/courier and /run/courier."""
@@ -51,6 +51,7 @@ class Courier(UnpackedServer):
 
     def write_files(self) -> None:
         """A copy of /etc/courier with accounts of its own."""
+        super().write_files()
         configuration = self.root / "etc"
         shutil.copytree(_CONFIGURATION, configuration)
         shutil.copy(self.root / "package" / "etc" / "courier" / "imapd", configuration / "imapd")

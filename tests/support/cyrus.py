@@ -27,7 +27,7 @@ class Cyrus(UnpackedServer):
     name = "cyrus"
 
     def __init__(self, *, users: Mapping[str, str] | None = None, options: str = "") -> None:
-        super().__init__(dict(users or {"alice": "secret", "bob": "secret"}))
+        super().__init__(users or {"alice": "secret", "bob": "secret"})
         self._options = options
 
     def command(self) -> list[str]:
@@ -38,6 +38,7 @@ class Cyrus(UnpackedServer):
 
     def write_files(self) -> None:
         """imapd.conf, cyrus.conf, and accounts in a sasldb of its own."""
+        super().write_files()
         for name in _DIRECTORIES.split():
             (self.root / name).mkdir()
         (self.root / "imapd.conf").write_text(self._imapd_conf())

@@ -14,16 +14,13 @@ import contextlib
 import grp
 import os
 import pwd
-import shutil
-import signal
-import socket
 import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
+
+from tests.support.running import free_port
+from tests.support.server_process import ServerProcess
 
 _BINARY = Path("/usr/sbin/dovecot")
 _INSTALL_HINT = (
@@ -32,7 +29,6 @@ _INSTALL_HINT = (
     "Without a server: pytest -m 'not dovecot'"
 )
 _NOBODY = 65534
-_START_SECONDS = 15.0
 
 _MAIL_LOCATIONS = {
     "maildir": "maildir:~/Maildir:LAYOUT=fs",
@@ -60,7 +56,7 @@ _HELPERS = (
 )
 
 
-class Dovecot:
+class Dovecot(ServerProcess):
     """One running Dovecot; use it as a context manager.
 
     `hidden` names capabilities that the server does not announce (it still understands the
@@ -69,6 +65,8 @@ class Dovecot:
     `introspection` is the address (RFC 7662) at which it asks about the access tokens that
     users show; with it OAUTHBEARER and XOAUTH2 are offered, or what `mechanisms` says.
     """
+
+    name = "dovecot"
 
     def __init__(
         self,
@@ -85,11 +83,8 @@ class Dovecot:
         introspection: str = "",
         mechanisms: str = "",
     ) -> None:
-        self.users = dict(users or {"alice": "secret", "bob": "secret"})
-        self.user, self.password = next(iter(self.users.items()))
-        self.host = "127.0.0.1"
-        self.port, self.tls_port = free_port(), free_port()
-        self.root = Path()
+        super().__init__(users or {"alice": "secret", "bob": "secret"})
+        self.tls_port = free_port()
         self._separator = separator
         self._prefix = prefix
         self._format = mailbox_format
@@ -101,59 +96,17 @@ class Dovecot:
         self._introspection = introspection
         bearer = " xoauth2 oauthbearer" if introspection else ""
         self._mechanisms = mechanisms or f"plain login{bearer}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        # Not pytest's tmp_path: it is closed to other users (root's mail belongs to nobody
-        # here), and its long names exceed the 108 bytes of a Unix socket's path.
-        self.root = Path(tempfile.mkdtemp(prefix="inboxd-dovecot-"))
-        try:
-            self._write_files()
-            self.start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-        shutil.rmtree(self.root, ignore_errors=True)
 
     @property
     def ca_file(self) -> Path:
         """The self-signed certificate, valid for localhost and 127.0.0.1."""
         return self.root / "cert.pem"
 
-    def start(self) -> None:
-        """Start the server and wait until it greets; its mail survives `stop`."""
+    def command(self) -> list[str]:
+        """The master process; RuntimeError when it is not installed."""
         if not _BINARY.exists():
             raise RuntimeError(_INSTALL_HINT)
-        with (self.root / "stderr").open("wb") as stderr:
-            self._process = subprocess.Popen(
-                [_BINARY, "-F", "-c", self.root / "dovecot.conf"],
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                start_new_session=True,
-            )
-        wait_for_greeting(self.port, self._process, self._logs)
-
-    def stop(self) -> None:
-        """Kill the whole family at once.
-
-        A SIGTERM to the master alone leaves sessions in IDLE alive without it, and the next
-        test would talk to them.
-        """
-        if self._process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._process = None
+        return [str(_BINARY), "-F", "-c", str(self.root / "dovecot.conf")]
 
     def session_processes(self, user: str = "") -> list[int]:
         """Process ids of the logged-in IMAP sessions (of `user`)."""
@@ -181,11 +134,11 @@ class Dovecot:
             return []
 
     def _logs(self) -> str:
-        texts = (self.root / name for name in ("stderr", "log/dovecot.log"))
-        return "\n".join(path.read_text()[-2000:] for path in texts if path.exists())
+        log = self.root / "log" / "dovecot.log"
+        return super()._logs() + (log.read_text()[-2000:] if log.exists() else "")
 
-    def _write_files(self) -> None:
-        self.root.chmod(0o755)
+    def write_files(self) -> None:
+        """Accounts, certificate and configuration."""
         for name in ("run", "state", "home", "log"):
             (self.root / name).mkdir()
         uid, gid = (os.geteuid(), os.getegid()) if os.geteuid() else (_NOBODY, _NOBODY)
@@ -317,30 +270,6 @@ service stats {{
   }}
 }}
 {helpers}"""
-
-
-def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_for_greeting(port: int, process: subprocess.Popen[bytes], logs: Callable[[], str]) -> None:
-    """Return when an IMAP server greets on `port`; RuntimeError with `logs()` when it fails."""
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"the test server ended at once:\n{logs()}")
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection(("127.0.0.1", port), timeout=2) as client,
-        ):
-            if client.recv(200).startswith(b"* OK"):
-                return
-        time.sleep(0.01)
-    raise RuntimeError(f"the test server does not greet:\n{logs()}")
 
 
 def _write_certificate(root: Path) -> None:

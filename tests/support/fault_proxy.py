@@ -20,8 +20,8 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+
+from tests.support.listener import Listener
 
 _CHUNK = 65_536
 _LATE_SECONDS = 60.0
@@ -65,37 +65,23 @@ class Fault(enum.Enum):
 _NOT_SENT = frozenset({Fault.CUT_BEFORE, Fault.CUT_DURING, Fault.REFUSED, Fault.LATE})
 
 
-class FaultProxy:
-    """Listens on `port` (loopback, a free one)."""
+class FaultProxy(Listener):
+    """Listens on `port`."""
 
     def __init__(self, server_port: int) -> None:
+        super().__init__()
         self.struck = threading.Event()
         """The fault has happened, or (LATE) the command is being held."""
         self.released = threading.Event()
         self.arrived = threading.Event()
         """A late command has been sent to the server, and the server has answered it."""
         self._server_port = server_port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self._armed: tuple[Command, Fault] | None = None
         self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _hang_up(self) -> None:
         self.released.set()
-        for each in (self._listener, *self._sockets):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        super()._hang_up()
 
     def spoil(self, command: Command, fault: Fault) -> None:
         """Arm one fault."""
@@ -117,17 +103,14 @@ class FaultProxy:
             found, self._armed = self._armed, None
             return found
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # the listener was closed
-            while True:
-                client, _ = self._listener.accept()
-                try:
-                    server = socket.create_connection(("127.0.0.1", self._server_port))
-                except OSError:
-                    client.close()
-                    continue
-                self._sockets += [client, server]
-                _Conversation(self, client, server).start()
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            server = socket.create_connection((self.host, self._server_port))
+        except OSError:
+            connection.close()
+            return
+        self._sockets |= {connection, server}
+        _Conversation(self, connection, server).start()
 
 
 class _Conversation:

@@ -21,11 +21,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
+
+from tests.support.running import Running
 
 CHECKOUT = Path(__file__).parents[2]
 POLL_SECONDS = 0.01
@@ -76,7 +77,7 @@ class Run:
 
 
 @dataclass
-class ForkServer:
+class ForkServer(Running):
     """Client side; one request at a time."""
 
     encoder: Path
@@ -84,7 +85,7 @@ class ForkServer:
     _runs: list[Run] = field(default_factory=list)
     _started: int = 0
 
-    def __enter__(self) -> Self:
+    def _running(self) -> Iterator[None]:
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(self.encoder)],
             stdin=subprocess.PIPE,
@@ -99,20 +100,14 @@ class ForkServer:
                 "COLUMNS": "200",
             },
         )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for run in self._runs:
-            run.kill()
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        try:
+            yield
+        finally:
+            for run in self._runs:
+                run.kill()
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            self._process.wait()
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str], at: Path) -> Run:
         """Run the command in directory `at`; its output goes into files there."""

@@ -28,11 +28,12 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import BinaryIO, Literal, Self
+from typing import BinaryIO, Literal
 
 from imapclient.imap_utf7 import decode as decode_utf7
 from imapclient.imap_utf7 import encode as encode_utf7
+
+from tests.support.listener import Listener
 
 ALL_MAIL = "[Gmail]/All Mail"
 IMPORTANT = "[Gmail]/Important"
@@ -224,14 +225,12 @@ class GmailAccount:
             self.touch(message)
 
 
-class GmailServer:
+class GmailServer(Listener):
     """Many accounts on a port of this machine; use it as a context manager.
 
     `hidden`: capabilities that it does not announce. `hidden_folders`: not shown over IMAP, as
     the settings of a label allow.
     """
-
-    host = "127.0.0.1"
 
     def __init__(
         self,
@@ -243,6 +242,7 @@ class GmailServer:
         after_expunge: AfterExpunge = "archive",
         strict_labels: bool = True,
     ) -> None:
+        super().__init__()
         self.users = dict(users)
         self.accounts = {
             user: GmailAccount(auto_expunge=auto_expunge, after_expunge=after_expunge)
@@ -256,26 +256,6 @@ class GmailServer:
         self.refusals: dict[str, str] = {}
         """Command to the tagged answer that it gets from now on, such as "BAD too much"."""
         self._faults: list[tuple[str, When]] = []
-        self._listener = socket.create_server((self.host, 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._connections: set[socket.socket] = set()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for end in (self._listener, *self._connections):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(5)
 
     def cut(self, command: str, when: When) -> None:
         """The next such command ends the connection: before or after it is carried out, or when
@@ -294,22 +274,17 @@ class GmailServer:
                 return fault[1]
         return None
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._connections.add(connection)
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+    def _serve(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sockets.add(connection)
+        threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError, ConnectionError):
             with connection.makefile("rb") as lines:
                 _Session(self, connection, lines).talk()
             connection.shutdown(socket.SHUT_RDWR)
-        self._connections.discard(connection)
+        self._sockets.discard(connection)
 
 
 class _HungUp(ConnectionError):

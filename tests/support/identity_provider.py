@@ -25,13 +25,13 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.support.command import Home
+from tests.support.running import Running
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 CLIENT_ID = "inboxd-tests"
@@ -50,7 +50,7 @@ class Grant:
     ended: bool = False
 
 
-class IdentityProvider:
+class IdentityProvider(Running):
     """One provider with one user who agrees to everything.
 
     `lifetime` is that of access tokens in seconds, as it tells clients; how long the mail
@@ -98,18 +98,13 @@ class IdentityProvider:
         self.issuer = f"{scheme}://localhost:{self._server.server_address[1]}"
         self.introspection = f"http://127.0.0.1:{self._server.server_address[1]}/introspect"
 
-    def __enter__(self) -> Self:
+    def _running(self) -> Iterator[None]:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        try:
+            yield
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
 
     # What tests do --------------------------------------------------------------------------
 

@@ -16,8 +16,8 @@ import ssl
 import threading
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
-from typing import Self
+
+from tests.support.listener import Listener
 
 _CHUNK = 65_536
 
@@ -25,8 +25,8 @@ Meddle = Callable[[bytes, bytes], bytes]
 """Takes what the server said and the client's last line; returns what the client is to hear."""
 
 
-class ListeningProxy:
-    """Forwards every connection on `port` (loopback, a free one) to the server's plain port."""
+class ListeningProxy(Listener):
+    """Forwards every connection on `port` to the server's plain port."""
 
     def __init__(
         self,
@@ -35,27 +35,15 @@ class ListeningProxy:
         tls: ssl.SSLContext | None = None,
         meddle: Meddle = lambda answer, _line: answer,
     ) -> None:
+        super().__init__()
         self._server_port = server_port
         self._tls = tls
         self._meddle = meddle
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self.heard = b""
         self._threads: list[threading.Thread] = []
 
-    def __enter__(self) -> Self:
-        self._spawn(self._accept)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+    def _hang_up(self) -> None:
+        super()._hang_up()
         for thread in self._threads:
             thread.join(5)
 
@@ -70,13 +58,10 @@ class ListeningProxy:
         self._threads.append(thread)
         thread.start()
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # the listener was closed
-            while True:
-                client, _ = self._listener.accept()
-                self._spawn(partial(self._serve, client))
+    def _serve(self, connection: socket.socket) -> None:
+        self._spawn(partial(self._forward, connection))
 
-    def _serve(self, client: socket.socket) -> None:
+    def _forward(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             stack.callback(client.close)
             if self._tls is not None:

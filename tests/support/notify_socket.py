@@ -11,14 +11,16 @@ import shutil
 import socket
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
+
+from tests.support.running import Running
 
 PATIENCE_SECONDS = 60.0
 """Never reached where all is well."""
 
 
-class NotifySocket:
+class NotifySocket(Running):
     """Bound on a path, or with `abstract` in Linux' namespace without files."""
 
     def __init__(self, *, abstract: bool = False) -> None:
@@ -30,17 +32,12 @@ class NotifySocket:
         self._socket.bind(f"\0{path}" if abstract else path)
         self.messages: list[list[str]] = []
 
-    def __enter__(self) -> NotifySocket:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._socket.close()
-        shutil.rmtree(self._directory)
+    def _running(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._socket.close()
+            shutil.rmtree(self._directory)
 
     def environment(self, watchdog_seconds: float | None = None) -> dict[str, str]:
         """What systemd sets for its child."""

@@ -10,7 +10,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,7 @@ from pg8000 import dbapi
 from daemon.database_address import DatabaseAddress
 from daemon.store import Server
 from tests.support.certificates import Certificate
+from tests.support.running import free_port
 
 ROLE = "inboxd"
 """May own databases, and nothing else."""
@@ -204,7 +204,7 @@ def running_postgres() -> Iterator[Postgres]:
     """A new server; it and its files are gone afterwards."""
     # Not below pytest's directory: the path of a socket may have about a hundred characters.
     root = Path(tempfile.mkdtemp(prefix="inboxd-pg-"))
-    server = Postgres(root, _free_port())
+    server = Postgres(root, free_port())
     try:
         server.initialise()
         server.start()
@@ -214,10 +214,3 @@ def running_postgres() -> Iterator[Postgres]:
         with contextlib.suppress(AssertionError):
             server.stop()
         shutil.rmtree(root, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

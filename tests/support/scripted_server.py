@@ -11,12 +11,11 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+
+from tests.support.listener import Listener
 
 HANG_UP = "<hang up>"
 """As a reply, or at its end: the server closes the connection."""
@@ -56,14 +55,12 @@ Reply = str | Flood
 _COMMAND = re.compile(r"(?P<tag>\S+) (?P<name>(?:UID )?\w+)(?P<rest>.*)", re.DOTALL)
 
 
-class ScriptedServer:
+class ScriptedServer(Listener):
     """Serves one connection after the other; `replies` maps a command's name to its answer.
 
     A `Flood` never ends. A list of answers is used up from the front, its last one stays. `{tag}`
     becomes the command's tag. Commands without an answer get BAD.
     """
-
-    host = "127.0.0.1"
 
     def __init__(
         self,
@@ -71,37 +68,16 @@ class ScriptedServer:
         *,
         greeting: Reply = "* OK hi",
     ) -> None:
+        super().__init__()
         given: dict[str, list[Reply]] = {
             name: list(text) if isinstance(text, list) else [text]
             for name, text in {**_DEFAULTS, **(replies or {})}.items()
         }
         self._replies = given
         self._greeting = greeting
-        self._listener = socket.create_server((self.host, 0))
-        self.port: int = self._listener.getsockname()[1]
         self.received: list[str] = []
         """Every line from the client, without tags."""
         self._tag = ""
-        self._connection: socket.socket | None = None
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        if self._connection is not None:
-            with contextlib.suppress(OSError):
-                self._connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
 
     def commands(self) -> list[str]:
         """The names of the commands received so far, e.g. "UID MOVE"."""
@@ -111,15 +87,10 @@ class ScriptedServer:
             names.append(match[0] if match else "")
         return names
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._connection = connection
-            with connection, contextlib.suppress(OSError):
-                self._talk(connection)
+    def _serve(self, connection: socket.socket) -> None:
+        self._sockets = {connection}
+        with connection, contextlib.suppress(OSError):
+            self._talk(connection)
 
     def _talk(self, connection: socket.socket) -> None:
         if not self._send(connection, self._greeting):

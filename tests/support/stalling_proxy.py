@@ -14,57 +14,38 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
+
+from tests.support.listener import Listener
 
 When = Literal["before", "after"]
 
 _CHUNK = 65_536
 
 
-class StallingProxy:
-    """Listens on `port` (loopback, a free one) and forwards every connection to the server.
+class StallingProxy(Listener):
+    """Listens on `port` and forwards every connection to the server.
 
     Only command lines without literals are told apart, which is what inboxd sends except for
     folder names beyond ASCII quoting.
     """
 
     def __init__(self, server_port: int) -> None:
+        super().__init__()
         self.stalled = threading.Event()
         self._server_port = server_port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self._command = b""
         self._when: When = "before"
-        self._sockets: list[socket.socket] = []
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for each in (self._listener, *self._sockets):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
 
     def stall(self, command: bytes, *, when: When) -> None:
         """Stall at the next command that begins like this after its tag. Call it before the
         client connects."""
         self._command, self._when = command, when
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # the listener was closed
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._server_port))
-                self._sockets += [client, server]
-                _Connection(self, client, server).start()
+    def _serve(self, connection: socket.socket) -> None:
+        server = socket.create_connection((self.host, self._server_port))
+        self._sockets |= {connection, server}
+        _Connection(self, connection, server).start()
 
     def begins_stall(self, line: bytes) -> When | None:
         """Whether `line` is the command to stall at, and on which side of it."""

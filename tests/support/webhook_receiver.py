@@ -11,14 +11,14 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.support.certificates import Certificate
+from tests.support.running import Running
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Call:
         return found
 
 
-class Receiver:
+class Receiver(Running):
     """Answers 200 unless told otherwise."""
 
     def __init__(self, certificate: Certificate | None = None) -> None:
@@ -77,7 +77,6 @@ class Receiver:
         if certificate is not None:
             context: ssl.SSLContext = certificate.server_context()
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def url(self, path: str = "/topic") -> str:
         """Where it is called."""
@@ -94,17 +93,13 @@ class Receiver:
         """What the next call gets; several wait for their turn."""
         self._answers.append((status, headers, body))
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.drips.clear()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def _running(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.drips.clear()
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join()

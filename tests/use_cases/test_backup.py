@@ -33,12 +33,6 @@ from tests.use_cases.apps import ACCOUNT, START, closing, filled_server, make_ap
 
 
 @pytest.fixture
-def server() -> FakeServer:
-    """Three label folders with twelve mails each."""
-    return filled_server()
-
-
-@pytest.fixture
 def app(tmp_path: Path, encoder: Path, server: FakeServer) -> Iterator[Application]:
     """It has learned, and sorted a first mail."""
     with closing(make_app(tmp_path / "state", encoder, {ACCOUNT: server})) as found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +29,6 @@ from tests.support.fake_mailbox import FakeServer
 from tests.use_cases.apps import ACCOUNT, closing, filled_server, make_app, topical
 
 KEYS = {"text", "label", "source", "date"}
-
-
-@pytest.fixture
-def server() -> FakeServer:
-    """Three label folders with twelve mails each."""
-    return filled_server()
-
-
-@pytest.fixture
-def app(tmp_path: Path, encoder: Path, server: FakeServer) -> Iterator[Application]:
-    """The program, which has learned from these folders."""
-    with closing(make_app(tmp_path / "state", encoder, {ACCOUNT: server})) as found:
-        learn(found, ACCOUNT)
-        yield found
 
 
 def listed(app: Application) -> dict[int, ListedExample]:

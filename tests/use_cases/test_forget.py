@@ -24,12 +24,7 @@ from tests.use_cases.apps import ACCOUNT, Clock, closing, filled_server, make_ap
 
 OTHER = "zaunkoenig"
 SENDER = "buchung@reise.example"
-
-
-@pytest.fixture
-def server() -> FakeServer:
-    """Three label folders with twelve mails each, of which twelve are from `SENDER`."""
-    return filled_server()
+"""Of all the mail in Reisen."""
 
 
 @pytest.fixture

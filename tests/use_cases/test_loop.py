@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,21 +19,7 @@ from daemon.use_cases.status import status
 from daemon.use_cases.undo import undo_moves
 from tests.support.fake_mailbox import FakeServer
 from tests.support.inventory import all_messages
-from tests.use_cases.apps import ACCOUNT, closing, filled_server, make_app, model_rows, topical
-
-
-@pytest.fixture
-def server() -> FakeServer:
-    """Three label folders with twelve mails each."""
-    return filled_server()
-
-
-@pytest.fixture
-def app(tmp_path: Path, encoder: Path, server: FakeServer) -> Iterator[Application]:
-    """The program, which has learned from these folders."""
-    with closing(make_app(tmp_path / "state", encoder, {ACCOUNT: server})) as found:
-        learn(found, ACCOUNT)
-        yield found
+from tests.use_cases.apps import ACCOUNT, closing, make_app, model_rows, topical
 
 
 def test_learning_makes_a_model_of_what_lies_in_the_folders(
