@@ -381,7 +381,7 @@ class ImapMailbox:
         deadline = time.monotonic() + seconds
         selection = self._wire.select(folder, writable=False)
         now = (selection.uid_validity, self._uid_next(selection), selection.messages)
-        if self._reported.get(_key(folder), now) != now:
+        if not _is_same(self._reported.get(_key(folder), now), now):
             return True
         while not stopped() and (left := deadline - time.monotonic()) > 0:
             if self._wire.idle(min(left, _IDLE_RENEWAL_SECONDS), stopped):
@@ -433,6 +433,14 @@ def _ascending(uids: Uids) -> list[int]:
 
 def _chunks(uids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     return (uids[start : start + size] for start in range(0, len(uids), size))
+
+
+def _is_same(before: tuple[int, int, int], now: tuple[int, int, int]) -> bool:
+    """Whether nothing happened: UIDVALIDITY, UIDNEXT and the number of messages are as before.
+
+    Courier takes the time of day for the UIDVALIDITY of a folder that never held any mail.
+    """
+    return before == now or (now[2] == 0 and before[1:] == now[1:])
 
 
 def _key(folder: str) -> str:

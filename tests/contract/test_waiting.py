@@ -93,6 +93,13 @@ def test_waiting_ends_when_the_time_is_up(moving_backend: Backend) -> None:
     assert not mailbox.wait("INBOX", 0.0, lambda: False)
 
 
+def test_an_empty_folder_has_no_news_however_late_it_is_asked(moving_backend: Backend) -> None:
+    """Courier gives it another UIDVALIDITY with each second."""
+    mailbox = moving_backend.connect()
+    mailbox.snapshot("INBOX")
+    assert not any(mailbox.wait("INBOX", 0.4, lambda: False) for _ in range(3))
+
+
 def test_a_change_in_another_folder_does_not_end_the_waiting(moving_backend: Backend) -> None:
     """Only the folder that is waited for counts."""
     backend = moving_backend
