@@ -42,8 +42,8 @@ class TrainingSettings(Section):
     keep_fit_mb: Whole = Field(500, ge=0, le=1_000_000)
     """How much memory, in megabytes and for all accounts together, the daemon may use to keep what
     it computed at the last training, so that the next one takes a tenth of the time. It uses as
-    much as there is mail: about 40 for 1000 examples, 250 for 5000, 1300 for 20,000. An account
-    that finds no room is trained from scratch each time, as all are with 0."""
+    much as there is mail: about 40 for 1000 examples, 250 for 5000, 650 for 10,000, 1300 for
+    20,000. An account that finds no room is trained from scratch each time, as all are with 0."""
 
     hold_moves_per_hour: Whole = Field(100, ge=0, le=1_000_000)
     """When you (or a program in your name) move more mails than this within an hour, they are
