@@ -91,7 +91,7 @@ class KeptRidge:
         """The feature space of the last fit, None without one."""
         return None if self._kept is None else self._kept.space
 
-    def learner(self, settings: FitSettings, most_bytes: int | None = None) -> Learner:
+    def learner(self, settings: FitSettings, most_bytes: float = math.inf) -> Learner:
         """The ridge head as `trainer.fit.ridge` learns it, from what is kept where possible.
 
         Nothing is kept of a start that other mail helps (background), nor of parts that would take
@@ -109,7 +109,7 @@ class KeptRidge:
                 or not kept.become(examples)
             ):
                 del kept  # frees it before as much is needed again
-                if background or _parts_bytes(examples, settings) > (most_bytes or math.inf):
+                if background or _parts_bytes(examples, settings) > most_bytes:
                     return ridge(settings)(examples, background)
                 kept = _from_scratch(examples, settings)
             self._kept = kept

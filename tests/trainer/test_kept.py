@@ -263,11 +263,12 @@ def test_what_one_piece_does_not_hold_is_kept_in_parts() -> None:
         assert_same(found, from_scratch(examples[:size], kept, few), examples[85:])
 
 
-def test_parts_that_would_take_too_much_memory_are_made_one_by_one() -> None:
+@pytest.mark.parametrize("most_bytes", [50_000, 0])
+def test_parts_that_would_take_too_much_memory_are_made_one_by_one(most_bytes: int) -> None:
     """The same model, and nothing is kept of them; one piece is not asked."""
     examples, kept = mailbox(90), KeptRidge()
     few = replace(SETTINGS, exact_up_to=60, part_size=50)
-    learner = kept.learner(few, most_bytes=50_000)
+    learner = kept.learner(few, most_bytes)
     found = fit(examples, {}, few, featurizer_fingerprint="f", learner=learner)
     assert_same(found, fit(examples, {}, few, featurizer_fingerprint="f"), examples[:5])
     assert kept.bytes == 0
