@@ -27,6 +27,7 @@ from daemon.errors import CapabilityMissing, CommandRefused, FolderChanged, Fold
 from daemon.mailbox.port import FolderSnapshot, FolderStatus, Mailbox, MessageIdentity
 from daemon.sorting.proof import assign, count_off, find_newcomers, find_proven
 from daemon.sorting.renumber import follow
+from daemon.sorting.rivals import give_way
 from daemon.store import Store, UnitOfWork
 from daemon.store.tables import (
     Account,
@@ -317,7 +318,8 @@ def _settle(
     sent: _Sent,
 ) -> MoveReport:
     remaining = _still_in_source(view.source, batch)
-    arrived = assign(batch, find_newcomers(store, mailbox, batch, view.target), sent.copied)
+    newcomers = find_newcomers(store, mailbox, batch, view.target)
+    arrived = assign(batch, newcomers, sent.copied)
     doubled = _doubled(mailbox, [m for m in batch if m.id in arrived])
     proven = find_proven(store, doubled, arrived, sent.copied)
     if proven:
@@ -325,6 +327,7 @@ def _settle(
     # An equal mail that reached the target by another way says nothing about this one.
     foreign = {m.id for m in doubled if m.id not in proven and m.source_uid in remaining}
     arrived = {key: found for key, found in arrived.items() if key not in foreign}
+    arrived = give_way(store, mailbox, batch, arrived, newcomers, sent.copied)
     report = MoveReport.empty()
     with store.write() as work:
         for move in work.moves.by_ids([m.id for m in batch]):

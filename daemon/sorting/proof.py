@@ -47,7 +47,7 @@ def assign(
     for move in batch:
         named, date = copied.get(move.source_uid), move.message.internal_date
         match = min(
-            (i for i in free if _is_same(move, i)),
+            (i for i in free if is_same(move, i)),
             key=lambda i: (i.uid != named, i.internal_date != date, i.uid),
             default=None,
         )
@@ -62,8 +62,8 @@ def count_off(sent: Sequence[Move], new: Sequence[MessageIdentity]) -> Mapping[i
     equal messages are new in the target as were sent."""
     copied: dict[int, int] = {}
     for move in sent:
-        equal = [i for i in new if _is_same(move, i)]
-        alike = [other for other in sent if any(_is_same(other, i) for i in equal)]
+        equal = [i for i in new if is_same(move, i)]
+        alike = [other for other in sent if any(is_same(other, i) for i in equal)]
         if equal and len(equal) == len(alike):
             copied[move.source_uid] = equal[alike.index(move)].uid
     return copied
@@ -81,6 +81,36 @@ def find_proven(
         return {move.id for move in found if _is_proven(work, move, arrived[move.id], copied)}
 
 
+def find_rivals(
+    store: Store,
+    batch: Sequence[Move],
+    arrived: Mapping[int, MessageIdentity],
+    newcomers: Sequence[MessageIdentity],
+    copied: Mapping[int, int],
+) -> dict[int, MessageIdentity]:
+    """Moves that another client has made too, a moment earlier: move id → its copy in the target.
+
+    Only where the server named the own copy in COPYUID, and the other is beyond confusion with
+    any other mail: new, below the own one, the same identity, the same INTERNALDATE, no twin.
+    """
+    own = {move.id: copied[move.source_uid] for move in batch if move.source_uid in copied}
+    others = {found.uid for key, found in arrived.items() if own.get(key) == found.uid}
+    free = [identity for identity in newcomers if identity.uid not in others]
+    rivals: dict[int, MessageIdentity] = {}
+    for move in batch:
+        if move.id in arrived:
+            equal = [i for i in free if i.uid < own.get(move.id, 0) and is_same(move, i)]
+            if equal:
+                rivals[move.id] = min(equal, key=lambda i: i.uid)
+                free.remove(rivals[move.id])
+    with store.read() as work:
+        return {
+            move.id: rivals[move.id]
+            for move in batch
+            if move.id in rivals and _is_proven(work, move, rivals[move.id], {})
+        }
+
+
 def _is_proven(
     work: UnitOfWork, move: Move, identity: MessageIdentity, copied: Mapping[int, int]
 ) -> bool:
@@ -93,7 +123,8 @@ def _is_proven(
     return not work.placements.has_twin(move)
 
 
-def _is_same(move: Move, identity: MessageIdentity) -> bool:
+def is_same(move: Move, identity: MessageIdentity) -> bool:
+    """Whether this can be the moved mail: new in the target since the plan, and the same mail."""
     message = move.message
     if identity.uid < move.target_uid_next:
         return False
