@@ -39,6 +39,9 @@ def give_way(
     Returns `arrived` (move id to identity) with what lies there now. Where the server refuses,
     both stay. Raises `MailboxUnreachable`.
     """
+    if mailbox.capabilities.labels:
+        # A folder there holds a mail once: "expunging" one of two numbers would hide it.
+        return arrived
     rivals = find_rivals(store, batch, arrived, newcomers, copied)
     if not rivals:
         return arrived

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,16 @@ class CrowdedMailbox:
         before: Callable[[], object] = nothing,
         after: Callable[[], object] = nothing,
         named: dict[int, int] | None = None,
+        labels: bool = False,
     ) -> None:
-        self._mailbox = mailbox
+        self._mailbox, self._labels = mailbox, labels
         self._before, self._after, self._named = before, after, named
 
     def __getattr__(self, name: str) -> Any:
         """The real method, with the other client's acts around a move."""
         found = getattr(self._mailbox, name)
+        if name == "capabilities":
+            return replace(found, labels=self._labels)
         if name not in {"move", "copy"}:
             return found
 
@@ -143,6 +147,17 @@ def test_without_copyuid_both_stay(tmp_path: Path) -> None:
     world.sort(crowded(world, before=lambda: copies(world)))
 
     assert uids(world) == [1, 2]
+    assert world.states() == [MoveState.MOVED]
+
+
+def test_where_folders_are_labels_nothing_is_taken_back(world: World) -> None:
+    """Gmail keeps a mail once, whatever numbers it tells: taking its label off would hide it."""
+    world.deliver(MAIL)
+    world.notice()
+
+    world.sort(crowded(world, before=lambda: copies(world), labels=True))
+
+    assert "expunge" not in world.server.calls
     assert world.states() == [MoveState.MOVED]
 
 
