@@ -50,6 +50,7 @@ __all__ = [
     "QualityReport",
     "QualitySettings",
     "Reason",
+    "is_bad_label",
     "judge",
 ]
 
@@ -175,10 +176,23 @@ def _is_off_diagonal(opinion: Opinion | None, label: str) -> bool:
     return opinion.best != label
 
 
+def _is_clear(opinion: Opinion, settings: QualitySettings) -> bool:
+    margin = opinion.best_probability - opinion.own
+    return margin >= settings.clear_margin and opinion.own <= opinion.elsewhere + settings.clear_own
+
+
+def is_bad_label(one: Example, opinion: Opinion, settings: QualitySettings | None = None) -> bool:
+    """Whether a mail that nobody has decided on reads clearly like mail of another label."""
+    return (
+        one.source in _FOUND
+        and _is_off_diagonal(opinion, one.label)
+        and _is_clear(opinion, settings or QualitySettings())
+    )
+
+
 def _mislabel(evidence: _Evidence, one: Example, opinion: Opinion | None) -> list[Reason]:
     if opinion is None or opinion.best == one.label:
         return []
-    margin = opinion.best_probability - opinion.own
     told = (
         f"Reads like {evidence.name(opinion.best)} ({opinion.best_probability:.0%}), "
         f"not like {evidence.name(one.label)} ({opinion.own:.0%})"
@@ -186,9 +200,7 @@ def _mislabel(evidence: _Evidence, one: Example, opinion: Opinion | None) -> lis
     if _is_off_diagonal(opinion, one.label):
         if one.source not in _FOUND:
             return [Reason(Flaw.MISLABEL, Grade.SUSPECT, f"{told}, but you decided so yourself.")]
-        settings = evidence.settings
-        is_clear = margin >= settings.clear_margin and opinion.own <= settings.clear_own
-        grade = Grade.BAD if is_clear else Grade.SUSPECT
+        grade = Grade.BAD if _is_clear(opinion, evidence.settings) else Grade.SUSPECT
         return [Reason(Flaw.MISLABEL, grade, f"{told}.")]
     if evidence.now - one.date > evidence.settings.old_after:
         return [Reason(Flaw.OUTDATED, Grade.SUSPECT, f"{told}, and is from {one.date:%Y}.")]

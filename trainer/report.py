@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from classifier.costs import Costs
 from classifier.decision import FolderThreshold, Prediction
 from trainer.autonomy import Missing, missing
 from trainer.calibration import Past
-from trainer.examples import Example
+from trainer.doubt import Doubt, Window, look_for_doubt
 from trainer.heads import TrainedHead
 from trainer.metrics import coverage_at, expected_calibration_error
 from trainer.scores import Policy, Report, measure
@@ -80,7 +80,8 @@ class FitReport:
     of mails above the confidence at which 95 or 98 % are right, chosen in hindsight), and
     `moved` and `moved_right` belong to the calibration window; the last two are of its newer
     half, with calibration and thresholds from its older half only; so is `recent`, with all
-    other figures (None without mail there).
+    other figures (None without mail there). `doubt`: which labels wrongly filed mail may keep
+    from sorting.
     """
 
     examples: int
@@ -98,6 +99,7 @@ class FitReport:
     per_label: Mapping[str, LabelReport]
     held_out: Mapping[str, HeldOut]
     recent: Report | None = None
+    doubt: Doubt = field(default_factory=Doubt)
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -123,15 +125,27 @@ def fit_report(
     """
     honest = honest_positions(head.examples, past, len(past), seen)
     recent = past[honest[-window:]]
+    counts = count_by_label(head.examples)
+    outcomes = outcomes_of(recent, tuned.calibration, head.labels, goal.costs)
+    newest = head.leave_one_out(min(max(held_out, window), len(head.examples)))
     return FitReport(
         examples=len(head.examples),
         left_out=left_out,
         labels=len(head.labels),
         target_precision=goal.target_precision,
         accuracy_by_quarter=_by_quarter(past[honest], tuned.calibration),
-        per_label=_per_label(head.examples, recent, head.labels, goal, tuned),
-        held_out=_held_out(head, goal, tuned, held_out, seen),
-        **_window_figures(recent, head.labels, count_by_label(head.examples), goal, tuned),
+        per_label=_per_label(counts, recent, head.labels, goal, tuned),
+        held_out=_held_out(head, newest, goal, tuned, held_out, seen),
+        doubt=look_for_doubt(
+            head.examples,
+            {label: counts.get(label, 0) for label in head.labels},
+            newest,
+            tuned.calibration,
+            head.labels,
+            Window(honest[-window:].tolist(), outcomes, tuned.thresholds),
+            goal,
+        ),
+        **_window_figures(recent, head.labels, counts, goal, tuned),
     )
 
 
@@ -175,13 +189,12 @@ def _recent(past: Past, labels: Sequence[str], tuned: Tuned, costs: Costs) -> Re
 
 
 def _per_label(
-    examples: Sequence[Example], past: Past, labels: Sequence[str], goal: Goal, tuned: Tuned
+    counts: Mapping[str, int], past: Past, labels: Sequence[str], goal: Goal, tuned: Tuned
 ) -> dict[str, LabelReport]:
     outcomes = outcomes_of(past, tuned.calibration, labels, goal.costs)
     predicted = Counter(one.label for one in outcomes)
     right = Counter(one.label for one in outcomes if one.right)
     actual = Counter(labels[number] for number in past.truth.tolist())
-    counts = count_by_label(examples)
     found = {}
     for label in labels:
         limit = tuned.thresholds[label]
@@ -197,19 +210,19 @@ def _per_label(
 
 
 def _held_out(
-    head: TrainedHead, goal: Goal, tuned: Tuned, size: int, seen: Collection[str]
+    head: TrainedHead, newest: Past, goal: Goal, tuned: Tuned, size: int, seen: Collection[str]
 ) -> dict[str, HeldOut]:
-    """Leave-one-out predictions of the newest `size` mails, by example key; none of `seen`."""
-    first = max(len(head.examples) - size, 0)
+    """What is said of the `newest` mails, `size` of them at most, by example key; none of
+    `seen`."""
+    first = len(head.examples) - len(newest)
     positions = [
         at
         for at, one in enumerate(head.examples)
-        if at >= first and one.is_mail and one.key not in seen
+        if at >= len(head.examples) - size and one.is_mail and one.key not in seen
     ]
     if not positions:
         return {}
-    newest = head.leave_one_out(len(head.examples) - positions[0])
-    chosen = newest[np.array(positions) - positions[0]]
+    chosen = newest[np.array(positions) - first]
     outcomes = outcomes_of(chosen, tuned.calibration, head.labels, goal.costs)
     return {
         head.examples[at].key: HeldOut(one.label, one.probability)

@@ -96,7 +96,8 @@ class QualitySettings:
     `min_per_folder`: fewer different texts teach nothing. `few`: fewer make a folder suspect.
     `old_after`: mail older than this may be out of date.
     A mislabel is bad where another label is ahead by `clear_margin` and its own has at most
-    `clear_own`; measured in `docs/examples.md`. A folder of at least `one_sided_from` texts is
+    `clear_own` more than half of the mail that lies elsewhere gives it; measured in
+    `docs/examples.md`. A folder of at least `one_sided_from` texts is
     one-sided where `one_sided` of them share a feature that at most `elsewhere` of the others
     have. `imbalance`: the largest folder ÷ this one. `bad_share` of bad examples makes a folder
     bad.
