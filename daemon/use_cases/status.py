@@ -43,6 +43,16 @@ class FolderState:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubted:
+    """Filed mail that may lie wrong (`trainer.doubt`): how many of the newest `mails` that the
+    model learned from read clearly like another folder than theirs, and the `folders` that only
+    suggest and could sort if these lay wrong and were put right."""
+
+    mails: int
+    folders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AccountState:
     """One account.
 
@@ -53,6 +63,7 @@ class AccountState:
     that people changed, `held` the moves that came in a burst and are not learned from until they
     are confirmed (`inboxd held`). `shared_model` is the name of the model that the account shares,
     `shared_with` the accounts with which it does. `undelivered`: notices that do not get through.
+    `doubted`: None where putting mail right would let no folder sort that does not.
     """
 
     name: str
@@ -75,6 +86,7 @@ class AccountState:
     shared_model: str | None = None
     shared_with: tuple[str, ...] = ()
     undelivered: tuple[Undelivered, ...] = ()
+    doubted: Doubted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +121,9 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
         return replace(nothing, shared_model=shared_model, shared_with=shared_with)
     counts = work.decisions.counts(account)
     lost = undelivered(app, work, account)
+    report = _report(app, work, name, model)
+    folders = _folders(app, work, name, account, report)
+    doubted = _doubted(app, work, name, account, folders, report)
     return AccountState(
         name=name,
         state=_state(account, model),
@@ -125,15 +140,17 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
         error=account.last_error,
         # Looked at anew: the last pass may have had no mail to judge, and so no use for a model.
         notice=app.models(name).damage() or account.notice,
-        folders=_folders(app, work, name, account, model),
+        folders=folders,
         held=work.corrections.count_held(account),
         warnings=(
             *_warnings(app, name, work.folders.of(account)),
             *(told_in_words(name, each) for each in lost),
+            *([_told(name, doubted)] if doubted is not None else []),
         ),
         shared_model=shared_model,
         shared_with=shared_with,
         undelivered=lost,
+        doubted=doubted,
     )
 
 
@@ -160,12 +177,49 @@ def _state(account: Account, model: str | None) -> str:
     return "ready" if model is not None else "untrained"
 
 
-def _folders(
-    app: Application, work: UnitOfWork, name: str, account: Account, model: str | None
-) -> tuple[FolderState, ...]:
+def _report(app: Application, work: UnitOfWork, name: str, model: str | None) -> Mapping[str, Any]:
+    """The figures of the account's model, {} where there is none."""
     owner = work.accounts.get(app.owner(name))
     row = work.models.get(owner, model) if owner is not None and model is not None else None
-    report: Mapping[str, Any] = row.report if row else {}
+    return row.report if row else {}
+
+
+def _doubted(
+    app: Application,
+    work: UnitOfWork,
+    name: str,
+    account: Account,
+    folders: Sequence[FolderState],
+    report: Mapping[str, Any],
+) -> Doubted | None:
+    """Models of earlier versions do not tell."""
+    doubt = report.get("doubt") or {}
+    every = work.folders.of(account)
+    labels = app.labels(name, every)
+    names = {folder.name for folder in every if labels.get(folder.id) in doubt.get("labels", ())}
+    gained = tuple(f.folder for f in folders if f.state == "suggesting" and f.folder in names)
+    return Doubted(doubt["mails"], gained) if gained else None
+
+
+def _told(name: str, doubted: Doubted) -> str:
+    number = len(doubted.folders)
+    folders = (
+        "1 folder that only suggests" if number == 1 else f"{number} folders that only suggest"
+    )
+    return (
+        f"{doubted.mails} of the filed mails read clearly like another folder than theirs. If they "
+        f"lie wrong, {folders} could sort once that is put right: inboxd examples check "
+        f"--account {name}"
+    )
+
+
+def _folders(
+    app: Application,
+    work: UnitOfWork,
+    name: str,
+    account: Account,
+    report: Mapping[str, Any],
+) -> tuple[FolderState, ...]:
     examples = work.examples.counts_by_folder(account)
     every = work.folders.of(account)
     labels = app.labels(name, every)

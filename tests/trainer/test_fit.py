@@ -11,6 +11,7 @@ import pytest
 
 from classifier.labels import LEAVE
 from tests.trainer.mailboxes import START, example, features, mailbox, names_of
+from trainer.doubt import Doubt
 from trainer.errors import ModelNotTrainable
 from trainer.examples import Example, Source
 from trainer.fit import (
@@ -264,3 +265,28 @@ def test_outcomes_name_the_best_label(result: Fitted) -> None:
     assert len(outcomes) == len(result.past)
     for outcome, truth in zip(outcomes, result.past.truth, strict=True):
         assert outcome.right == (outcome.label == labels[truth])
+
+
+def test_mail_that_may_lie_wrong_is_told_with_the_labels_it_holds_back() -> None:
+    """Of a tidy mailbox nothing is told, nor where a person decided so."""
+    tidy = mailbox(400, noise=0.0)
+    wrong = {one.key for one in tidy[100::25]}
+
+    def untidy(**fields: object) -> list[Example]:
+        return [
+            replace(one, label=f"folder-{(int(one.label[-1]) + 1) % 4}", **fields)  # type: ignore[arg-type]
+            if one.key in wrong
+            else one
+            for one in tidy
+        ]
+
+    found = fit(untidy(), {}, featurizer_fingerprint="").report
+    decided = fit(untidy(source=Source.MOVED), {}, featurizer_fingerprint="").report
+    good = fit(tidy, {}, featurizer_fingerprint="").report
+
+    assert 0 < found.doubt.mails <= len(wrong)
+    held_back = {label for label, one in found.per_label.items() if one.threshold.threshold is None}
+    assert set(found.doubt.labels) <= held_back
+    assert found.doubt.labels
+    assert decided.doubt.mails == 0
+    assert good.doubt == Doubt()
