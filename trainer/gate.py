@@ -50,6 +50,8 @@ MOST_CHURN = 0.1
 WORTH = 10
 """As many right moves more make up for one wrong move more: a mail in the wrong folder is worse
 than ten left in the inbox."""
+_ROUNDING = 1e-9
+"""Shares are floats: what is exactly enough is enough."""
 PATIENCE = 3
 """After so many candidates turned away in a row for folders or churn, the next one passes."""
 
@@ -232,16 +234,20 @@ def _verdict(figures: Mapping[str, Any]) -> Verdict:
     if figures["right_change"][1] < 0:
         reason = f"Turned away: worse on the last {compared} mails ({shares})."
         return Verdict(False, reason, figures, Rule.ACCURACY)
-    if figures["wrongly_moved_change"][0] > 0 and not _is_forgiven(figures):
-        reason = (
-            f"Turned away: would move {figures['wrongly_moved']:.1%} of the last {compared} "
-            f"mails wrongly, before {figures['wrongly_moved_before']:.1%}, and "
-            f"{figures['rightly_moved']:.1%} rightly, before {figures['rightly_moved_before']:.1%}."
-        )
+    moves_worse = figures["wrongly_moved_change"][0] > 0
+    moves = (
+        f"{figures['wrongly_moved']:.1%} of the last {compared} mails wrongly, before "
+        f"{figures['wrongly_moved_before']:.1%}, and {figures['rightly_moved']:.1%} "
+        f"rightly, before {figures['rightly_moved_before']:.1%}"
+    )
+    if moves_worse and not _is_forgiven(figures):
+        reason = f"Turned away: would move {moves}."
         return Verdict(False, reason, figures, Rule.WRONG_MOVES)
     is_better = figures["right_change"][0] > 0
     standing = "Better" if is_better else "Not worse"
     passed = f"{standing} on the last {compared} mails ({shares}); {_churn_in_words(figures)}."
+    if moves_worse:
+        passed = f"{passed} Moves {moves}."
     objection = _objection(figures)
     if objection is None or is_better:
         return Verdict(True, passed, figures)
@@ -255,11 +261,11 @@ def _verdict(figures: Mapping[str, Any]) -> Verdict:
 def _is_forgiven(figures: Mapping[str, Any]) -> bool:
     """Whether more wrong moves are what moving more costs, or what was asked for."""
     right, wrong = figures["rightly_moved"], figures["wrongly_moved"]
-    pays = right - figures["rightly_moved_before"] >= WORTH * (
-        wrong - figures["wrongly_moved_before"]
-    )
+    gained, lost = right - figures["rightly_moved_before"], wrong - figures["wrongly_moved_before"]
     target = figures["target_precision"]
-    return bool(pays or (target is not None and right >= target * (right + wrong)))
+    pays = gained >= WORTH * lost - _ROUNDING
+    keeps = target is not None and right >= target * (right + wrong) - _ROUNDING
+    return bool(pays or keeps)
 
 
 def _objection(figures: Mapping[str, Any]) -> tuple[Rule, str] | None:

@@ -178,7 +178,8 @@ def _is_off_diagonal(opinion: Opinion | None, label: str) -> bool:
 
 def _is_clear(opinion: Opinion, settings: QualitySettings) -> bool:
     margin = opinion.best_probability - opinion.own
-    return margin >= settings.clear_margin and opinion.own <= opinion.elsewhere + settings.clear_own
+    usual = min(opinion.elsewhere, settings.most_elsewhere)
+    return margin >= settings.clear_margin and opinion.own <= usual + settings.clear_own
 
 
 def is_bad_label(one: Example, opinion: Opinion, settings: QualitySettings | None = None) -> bool:

@@ -96,7 +96,8 @@ class QualitySettings:
     `min_per_folder`: fewer different texts teach nothing. `few`: fewer make a folder suspect.
     `old_after`: mail older than this may be out of date.
     A mislabel is bad where another label is ahead by `clear_margin` and its own has at most
-    `clear_own` more than half of the mail that lies elsewhere gives it; measured in
+    `clear_own` more than half of the mail that lies elsewhere gives it; where folders overlap so
+    much that this is more than `most_elsewhere`, no more than that. Measured in
     `docs/examples.md`. A folder of at least `one_sided_from` texts is
     one-sided where `one_sided` of them share a feature that at most `elsewhere` of the others
     have. `imbalance`: the largest folder ÷ this one. `bad_share` of bad examples makes a folder
@@ -108,6 +109,7 @@ class QualitySettings:
     old_after: timedelta = timedelta(days=3 * 365)
     clear_margin: float = 0.5
     clear_own: float = 0.01
+    most_elsewhere: float = 0.1
     one_sided: float = 0.9
     elsewhere: float = 0.05
     one_sided_from: int = 10

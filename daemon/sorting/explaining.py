@@ -103,6 +103,8 @@ def _judge_unlinked(
         return
     message = placement.message
     if placement.folder.role is not Role.INBOX:
+        if _doubles_our_move(work, account, placement):
+            placement.arrived_by = ArrivedBy.INBOXD
         if placement.folder.role is Role.LABEL and _lies_in_inbox(work, message):
             # A person said where it belongs (a label in Gmail, a copy elsewhere), but not that it
             # should leave the inbox.
@@ -125,6 +127,21 @@ def _judge_unlinked(
         return
     placement.arrived_by = ArrivedBy.DELIVERY
     result.delivered += 1
+
+
+def _doubles_our_move(work: UnitOfWork, account: Account, placement: Placement) -> bool:
+    """Whether inboxd has put the same mail into the same folder: then another client did so in the
+    same moment (docs/adr/0054), or a person copied it there, and neither says more than we knew."""
+    message = placement.message
+    alike = work.messages.by_fingerprints(account, [message.fingerprint])[message.fingerprint]
+    same = [m for m in alike if m.id == message.id or m.internal_date == message.internal_date]
+    return any(
+        p.folder_id == placement.folder_id
+        and p.id != placement.id
+        and p.arrived_by is ArrivedBy.INBOXD
+        for m in same
+        for p in work.placements.of_message(m.id)
+    )
 
 
 def _lies_in_inbox(work: UnitOfWork, message: Message) -> bool:

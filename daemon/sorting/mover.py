@@ -237,7 +237,11 @@ def _copy_and_expunge(store: Store, mailbox: Mailbox, batch: Sequence[Move]) -> 
     proven = find_proven(store, batch, assign(batch, newcomers, copied), copied)
     verified = [move.source_uid for move in batch if move.id in proven]
     if verified:
-        mailbox.expunge(source, first.source_uid_validity, verified)
+        try:
+            mailbox.expunge(source, first.source_uid_validity, verified)
+        except CommandRefused as error:
+            # What was copied is known all the same; whoever settles tries once more.
+            log.warning("moves.not_expunged", moves=len(verified), error=str(error))
     return copied
 
 

@@ -17,7 +17,8 @@ from daemon.store.tables import Move
 def find_newcomers(
     store: Store, mailbox: Mailbox, batch: Sequence[Move], snapshot: FolderSnapshot | None
 ) -> list[MessageIdentity]:
-    """What is new in the target folder since the moves of the batch were planned.
+    """What is new in the target folder since it was last looked at; what came since the moves of
+    the batch were planned is part of that.
 
     Without what is already known as another message's: a twin must not be taken for the mail
     that is still on its way.
@@ -26,6 +27,9 @@ def find_newcomers(
     if snapshot is None or snapshot.uid_validity != first.target_uid_validity:
         return []
     oldest = min(move.target_uid_next for move in batch)
+    folder = first.target_folder
+    if folder.uid_next is not None and folder.uid_validity == snapshot.uid_validity:
+        oldest = min(oldest, folder.uid_next)
     with store.read() as work:
         known = set.union(
             *work.placements.known_uids(first.target_folder_id, snapshot.uid_validity, oldest)
@@ -47,7 +51,7 @@ def assign(
     for move in batch:
         named, date = copied.get(move.source_uid), move.message.internal_date
         match = min(
-            (i for i in free if is_same(move, i)),
+            (i for i in free if _is_same(move, i)),
             key=lambda i: (i.uid != named, i.internal_date != date, i.uid),
             default=None,
         )
@@ -62,8 +66,8 @@ def count_off(sent: Sequence[Move], new: Sequence[MessageIdentity]) -> Mapping[i
     equal messages are new in the target as were sent."""
     copied: dict[int, int] = {}
     for move in sent:
-        equal = [i for i in new if is_same(move, i)]
-        alike = [other for other in sent if any(is_same(other, i) for i in equal)]
+        equal = [i for i in new if _is_same(move, i)]
+        alike = [other for other in sent if any(_is_same(other, i) for i in equal)]
         if equal and len(equal) == len(alike):
             copied[move.source_uid] = equal[alike.index(move)].uid
     return copied
@@ -92,6 +96,8 @@ def find_rivals(
 
     Only where the server named the own copy in COPYUID, and the other is beyond confusion with
     any other mail: new, below the own one, the same identity, the same INTERNALDATE, no twin.
+    It may have come before the move was planned, if the other client expunged the original only
+    after it was moved.
     """
     own = {move.id: copied[move.source_uid] for move in batch if move.source_uid in copied}
     others = {found.uid for key, found in arrived.items() if own.get(key) == found.uid}
@@ -99,7 +105,7 @@ def find_rivals(
     rivals: dict[int, MessageIdentity] = {}
     for move in batch:
         if move.id in arrived:
-            equal = [i for i in free if i.uid < own.get(move.id, 0) and is_same(move, i)]
+            equal = [i for i in free if i.uid < own.get(move.id, 0) and is_equal(move, i)]
             if equal:
                 rivals[move.id] = min(equal, key=lambda i: i.uid)
                 free.remove(rivals[move.id])
@@ -123,11 +129,14 @@ def _is_proven(
     return not work.placements.has_twin(move)
 
 
-def is_same(move: Move, identity: MessageIdentity) -> bool:
-    """Whether this can be the moved mail: new in the target since the plan, and the same mail."""
+def is_equal(move: Move, identity: MessageIdentity) -> bool:
+    """Whether this is the mail that the move is about, or a copy of it."""
     message = move.message
-    if identity.uid < move.target_uid_next:
-        return False
     if message.server_id is not None and identity.server_id is not None:
         return message.server_id == identity.server_id
     return message.fingerprint == identity.fingerprint
+
+
+def _is_same(move: Move, identity: MessageIdentity) -> bool:
+    """Whether this can be what the move has brought."""
+    return identity.uid >= move.target_uid_next and is_equal(move, identity)

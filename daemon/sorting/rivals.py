@@ -19,7 +19,7 @@ import structlog
 
 from daemon.errors import CapabilityMissing, CommandRefused, FolderChanged, FolderMissing
 from daemon.mailbox.port import Mailbox, MessageIdentity
-from daemon.sorting.proof import find_rivals, is_same
+from daemon.sorting.proof import find_rivals, is_equal
 from daemon.store import Store
 from daemon.store.tables import Move
 
@@ -51,7 +51,8 @@ def give_way(
     except (CapabilityMissing, CommandRefused, FolderMissing, FolderChanged) as error:
         log.warning("moves.doubled_by_another_client", moves=len(doubled), error=str(error))
         return arrived
-    log.info("moves.gave_way_to_another_client", moves=len(doubled))
+    if doubled:
+        log.info("moves.gave_way_to_another_client", moves=len(doubled))
     return {**arrived, **{move.id: rivals[move.id] for move in doubled}}
 
 
@@ -63,22 +64,22 @@ def _take_back(
 ) -> list[Move]:
     """Expunge the own copies of these; returns those of which both copies were there.
 
-    Looked at once more: nothing goes for what has gone itself meanwhile, and nothing that a
-    server names in COPYUID without being that mail. This look finds what is flagged `\\Deleted`
-    too.
+    Looked at once more: nothing goes for what has gone itself meanwhile or is about to
+    (`\\Deleted`, which a snapshot does not show), and nothing that a server names in COPYUID
+    without being that mail. The own copy may carry `\\Deleted`; it goes all the same.
     """
     first = doubled[0]
     folder, uid_validity = first.target_folder.name, first.target_uid_validity
     own = {move.id: copied[move.source_uid] for move in doubled}
-    looked_at = [*own.values(), *(rival.uid for rival in rivals.values())]
-    there = {each.uid: each for each in mailbox.identify(folder, uid_validity, looked_at)}
+    named = {each.uid: each for each in mailbox.identify(folder, uid_validity, own.values())}
+    snapshot = mailbox.snapshot(folder)
+    staying = set(snapshot.uids) if snapshot.uid_validity == uid_validity else set()
     both = [
         move
         for move in doubled
-        if all(
-            uid in there and is_same(move, there[uid])
-            for uid in (own[move.id], rivals[move.id].uid)
-        )
+        if rivals[move.id].uid in staying
+        and own[move.id] in named
+        and is_equal(move, named[own[move.id]])
     ]
     mailbox.expunge(folder, uid_validity, [own[move.id] for move in both])
     return both

@@ -145,7 +145,7 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
         warnings=(
             *_warnings(app, name, work.folders.of(account)),
             *(told_in_words(name, each) for each in lost),
-            *([_told(name, doubted)] if doubted is not None else []),
+            *([_told(app, name, doubted)] if doubted is not None else []),
         ),
         shared_model=shared_model,
         shared_with=shared_with,
@@ -201,15 +201,26 @@ def _doubted(
     return Doubted(doubt["mails"], gained) if gained else None
 
 
-def _told(name: str, doubted: Doubted) -> str:
+def _told(app: Application, name: str, doubted: Doubted) -> str:
+    share = app.share(name)
+    whose = f"that {share.name} learned from" if share is not None else "that were filed"
+    one = doubted.mails == 1
+    mails = f"{'1' if one else doubted.mails} of the newest mails {whose}"
+    reads = (
+        "reads clearly like another folder than its own"
+        if one
+        else ("read clearly like another folder than their own")
+    )
     number = len(doubted.folders)
     folders = (
         "1 folder that only suggests" if number == 1 else f"{number} folders that only suggest"
     )
+    look = "inboxd examples check"
+    if share is None:
+        look += f" --account {name}"
     return (
-        f"{doubted.mails} of the filed mails read clearly like another folder than theirs. If they "
-        f"lie wrong, {folders} could sort once that is put right: inboxd examples check "
-        f"--account {name}"
+        f"{mails} {reads}. If {'it lies' if one else 'they lie'} wrong, {folders} could sort once "
+        f"that is put right: {look}"
     )
 
 

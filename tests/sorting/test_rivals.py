@@ -23,7 +23,7 @@ def nothing() -> None:
 
 
 class CrowdedMailbox:
-    """A connection beside which another client acts, just before or after the mail is moved."""
+    """A connection beside which another client acts, just before or after a command (`around`)."""
 
     def __init__(
         self,
@@ -33,8 +33,9 @@ class CrowdedMailbox:
         after: Callable[[], object] = nothing,
         named: dict[int, int] | None = None,
         labels: bool = False,
+        around: tuple[str, ...] = ("move", "copy"),
     ) -> None:
-        self._mailbox, self._labels = mailbox, labels
+        self._mailbox, self._labels, self._around = mailbox, labels, around
         self._before, self._after, self._named = before, after, named
 
     def __getattr__(self, name: str) -> Any:
@@ -42,7 +43,7 @@ class CrowdedMailbox:
         found = getattr(self._mailbox, name)
         if name == "capabilities":
             return replace(found, labels=self._labels)
-        if name not in {"move", "copy"}:
+        if name not in self._around:
             return found
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -97,6 +98,52 @@ def test_whoever_comes_second_takes_its_copy_back(any_world: World) -> None:
     assert [p.arrived_by for p in any_world.placements("Rechnungen")] == [ArrivedBy.INBOXD]
     assert any_world.notice().noticed == []
     any_world.believes()
+
+
+@pytest.mark.parametrize("hidden", [(), ("MOVE",)])
+@pytest.mark.parametrize("server_ids", ["guid", None])
+def test_the_other_may_have_copied_before_the_move_was_planned(
+    hidden: tuple[str, ...], server_ids: Any, tmp_path: Path
+) -> None:
+    """It copies, inboxd plans and moves, and only then would the other expunge the original."""
+    world = World(tmp_path, FakeServer(hidden=hidden, server_ids=server_ids))
+    world.notice()
+    world.deliver(MAIL)
+    before = world.mails()
+    world.notice()
+
+    world.sort(crowded(world, before=lambda: copies(world), around=("status",)))
+
+    assert uids(world) == [1]
+    assert world.mails() == before
+    assert world.states() == [MoveState.MOVED]
+    assert world.examples() == []
+    world.believes()
+
+
+def test_what_is_about_to_go_is_no_reason_to_go(any_world: World) -> None:
+    """A person sees the mail twice and deletes the other's copy in this moment: the own one is
+    then the last, and stays."""
+    any_world.deliver(MAIL)
+    before = any_world.mails()
+    any_world.notice()
+    connection = crowded(any_world, before=lambda: copies(any_world))
+    seen = 0
+
+    def delete_after_the_look() -> None:
+        nonlocal seen
+        seen += 1
+        if uids(any_world) == [1, 2]:
+            any_world.server.flag("Rechnungen", [1], "\\Deleted")
+
+    any_world.sort(
+        crowded(any_world, connection, after=delete_after_the_look, around=("snapshot",))
+    )
+
+    assert seen > 0
+    assert 2 in uids(any_world)
+    any_world.server.delete("Rechnungen", [1])
+    assert any_world.mails() == before
 
 
 def test_whoever_comes_first_leaves_the_other_alone(any_world: World) -> None:
@@ -219,7 +266,25 @@ def test_a_refused_expunge_leaves_both(any_world: World) -> None:
     assert any_world.states() == [MoveState.MOVED]
     any_world.cycle()
     assert any_world.corrections() == []
+    assert {p.arrived_by for p in any_world.placements("Rechnungen")} == {ArrivedBy.INBOXD}
     any_world.believes()
+
+
+def test_a_refused_expunge_of_the_original_is_no_reason_to_leave_both(tmp_path: Path) -> None:
+    """Without MOVE: what was copied is known all the same, and the original goes with the second
+    try."""
+    world = World(tmp_path, FakeServer(hidden=("MOVE",)))
+    world.notice()
+    world.deliver(MAIL)
+    before = world.mails()
+    world.notice()
+    world.server.fail("expunge", error=CommandRefused("NO", code="INUSE"))
+
+    world.sort(crowded(world, before=lambda: copies(world)))
+
+    assert world.mails() == before
+    assert uids(world) == [1]
+    assert world.states() == [MoveState.MOVED]
 
 
 @pytest.mark.parametrize(("when", "left"), [("before", [1, 2]), ("after", [1])])
