@@ -18,8 +18,8 @@ from trainer.calibration import Past
 from trainer.examples import Example
 from trainer.mislabels import opinions_of
 from trainer.quality import is_bad_label
-from trainer.thresholds import Outcome, thresholds
-from trainer.tune import Goal
+from trainer.thresholds import Outcome
+from trainer.tune import Goal, limits_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,7 @@ def look_for_doubt(
         replace(one, right=True) if better.get(at) == one.label else one
         for at, one in zip(window.positions, window.outcomes, strict=True)
     ]
-    limits = thresholds(
-        put_right, counts, goal.target_precision, goal.settings, goal.folder_targets
-    )
+    limits = limits_from(put_right, labels, counts, goal)
     gained = (
         label
         for label, limit in limits.items()

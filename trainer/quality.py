@@ -201,7 +201,8 @@ def _mislabel(evidence: _Evidence, one: Example, opinion: Opinion | None) -> lis
     if _is_off_diagonal(opinion, one.label):
         if one.source not in _FOUND:
             return [Reason(Flaw.MISLABEL, Grade.SUSPECT, f"{told}, but you decided so yourself.")]
-        grade = Grade.BAD if _is_clear(opinion, evidence.settings) else Grade.SUSPECT
+        is_bad = is_bad_label(one, opinion, evidence.settings)
+        grade = Grade.BAD if is_bad else Grade.SUSPECT
         return [Reason(Flaw.MISLABEL, grade, f"{told}.")]
     if evidence.now - one.date > evidence.settings.old_after:
         return [Reason(Flaw.OUTDATED, Grade.SUSPECT, f"{told}, and is from {one.date:%Y}.")]

@@ -19,6 +19,7 @@ from trainer.doubt import Doubt, Window, look_for_doubt
 from trainer.heads import TrainedHead
 from trainer.metrics import coverage_at, expected_calibration_error
 from trainer.scores import Policy, Report, measure
+from trainer.thresholds import Outcome
 from trainer.tune import Goal, Tuned, count_by_label, honest_positions, outcomes_of, tune
 
 if TYPE_CHECKING:
@@ -134,11 +135,11 @@ def fit_report(
         labels=len(head.labels),
         target_precision=goal.target_precision,
         accuracy_by_quarter=_by_quarter(past[honest], tuned.calibration),
-        per_label=_per_label(counts, recent, head.labels, goal, tuned),
+        per_label=_per_label(counts, recent, outcomes, head.labels, goal, tuned),
         held_out=_held_out(head, newest, goal, tuned, held_out, seen),
         doubt=look_for_doubt(
             head.examples,
-            {label: counts.get(label, 0) for label in head.labels},
+            counts,
             newest,
             tuned.calibration,
             head.labels,
@@ -189,9 +190,13 @@ def _recent(past: Past, labels: Sequence[str], tuned: Tuned, costs: Costs) -> Re
 
 
 def _per_label(
-    counts: Mapping[str, int], past: Past, labels: Sequence[str], goal: Goal, tuned: Tuned
+    counts: Mapping[str, int],
+    past: Past,
+    outcomes: Sequence[Outcome],
+    labels: Sequence[str],
+    goal: Goal,
+    tuned: Tuned,
 ) -> dict[str, LabelReport]:
-    outcomes = outcomes_of(past, tuned.calibration, labels, goal.costs)
     predicted = Counter(one.label for one in outcomes)
     right = Counter(one.label for one in outcomes if one.right)
     actual = Counter(labels[number] for number in past.truth.tolist())

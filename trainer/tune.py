@@ -41,14 +41,21 @@ class Tuned:
 def tune(past: Past, labels: Sequence[str], counts: Mapping[str, int], goal: Goal) -> Tuned:
     """Calibration and thresholds from past predictions; `counts`: training mails by label."""
     calibration = fit_calibration(past)
-    limits = thresholds(
-        outcomes_of(past, calibration, labels, goal.costs),
+    outcomes = outcomes_of(past, calibration, labels, goal.costs)
+    return Tuned(calibration, limits_from(outcomes, labels, counts, goal))
+
+
+def limits_from(
+    outcomes: Sequence[Outcome], labels: Sequence[str], counts: Mapping[str, int], goal: Goal
+) -> dict[str, FolderThreshold]:
+    """The thresholds that follow from these predictions; `counts`: training mails by label."""
+    return thresholds(
+        outcomes,
         {label: counts.get(label, 0) for label in labels},
         goal.target_precision,
         goal.settings,
         goal.folder_targets,
     )
-    return Tuned(calibration, limits)
 
 
 def outcomes_of(

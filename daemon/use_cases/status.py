@@ -122,8 +122,10 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
     counts = work.decisions.counts(account)
     lost = undelivered(app, work, account)
     report = _report(app, work, name, model)
-    folders = _folders(app, work, name, account, report)
-    doubted = _doubted(app, work, name, account, folders, report)
+    every = work.folders.of(account)
+    labels = app.labels(name, every)
+    folders = _folders(app, work, account, every, labels, report)
+    doubted = _doubted(every, labels, folders, report)
     return AccountState(
         name=name,
         state=_state(account, model),
@@ -143,7 +145,7 @@ def _account(app: Application, work: UnitOfWork, name: str) -> AccountState:
         folders=folders,
         held=work.corrections.count_held(account),
         warnings=(
-            *_warnings(app, name, work.folders.of(account)),
+            *_warnings(app, name, every),
             *(told_in_words(name, each) for each in lost),
             *([_told(app, name, doubted)] if doubted is not None else []),
         ),
@@ -185,17 +187,14 @@ def _report(app: Application, work: UnitOfWork, name: str, model: str | None) ->
 
 
 def _doubted(
-    app: Application,
-    work: UnitOfWork,
-    name: str,
-    account: Account,
+    every: Sequence[Folder],
+    labels: Mapping[int, str],
     folders: Sequence[FolderState],
     report: Mapping[str, Any],
 ) -> Doubted | None:
-    """Models of earlier versions do not tell."""
+    """`labels`: what the model calls `every` folder, by id. Models of earlier versions do not
+    tell."""
     doubt = report.get("doubt") or {}
-    every = work.folders.of(account)
-    labels = app.labels(name, every)
     names = {folder.name for folder in every if labels.get(folder.id) in doubt.get("labels", ())}
     gained = tuple(f.folder for f in folders if f.state == "suggesting" and f.folder in names)
     return Doubted(doubt["mails"], gained) if gained else None
@@ -227,13 +226,12 @@ def _told(app: Application, name: str, doubted: Doubted) -> str:
 def _folders(
     app: Application,
     work: UnitOfWork,
-    name: str,
     account: Account,
+    every: Sequence[Folder],
+    labels: Mapping[int, str],
     report: Mapping[str, Any],
 ) -> tuple[FolderState, ...]:
     examples = work.examples.counts_by_folder(account)
-    every = work.folders.of(account)
-    labels = app.labels(name, every)
     folders = [f for f in every if f.role is Role.LABEL]
     messages = work.placements.counts(folders)
     states = (

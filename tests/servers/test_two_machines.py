@@ -24,8 +24,9 @@ from daemon.sorting.mover import reconcile
 from daemon.sorting.observe import observe
 from daemon.sorting.rules import RuleBook
 from daemon.sorting.sort import SortSettings, sort_new_mail
-from daemon.store import Store
-from daemon.store.tables import MoveState
+from daemon.store import Store, UnitOfWork
+from daemon.store.tables import Account, MoveState
+from tests.sorting.world import mail
 from tests.support.inventory import digest, read_inventory
 from tests.support.judges import SubjectJudge
 from tests.support.mail_servers import RunningServers, ServerAccount, server_parameters
@@ -94,8 +95,7 @@ class Machine:
     def open_moves(self) -> int:
         """Moves that are planned and not settled."""
         with self.store.read() as work:
-            account = work.accounts.get("private")
-            assert account is not None
+            account = _account(work)
             return len(work.moves.planned(account))
 
     def moved(self) -> int:
@@ -106,15 +106,13 @@ class Machine:
     def lessons(self) -> int:
         """Corrections that it has taken from what the other did."""
         with self.store.read() as work:
-            account = work.accounts.get("private")
-            assert account is not None
+            account = _account(work)
             return len(work.corrections.latest(account, 500))
 
     def believed(self) -> dict[str, list[int]]:
         """UIDs by folder, as far as this machine knows."""
         with self.store.read() as work:
-            account = work.accounts.get("private")
-            assert account is not None
+            account = _account(work)
             return {
                 folder.name: [placement.uid for placement in work.placements.present_in(folder)]
                 for folder in work.folders.of(account)
@@ -122,8 +120,7 @@ class Machine:
 
     def _folders(self) -> dict[str, int]:
         with self.store.read() as work:
-            account = work.accounts.get("private")
-            assert account is not None
+            account = _account(work)
             prefix = self.account.kind.prefix
             return {f.name.removeprefix(prefix): f.id for f in work.folders.of(account)}
 
@@ -161,7 +158,7 @@ def test_every_mail_lies_in_its_folder_once(
     for number in range(ROUNDS):
         with contextlib.closing(account.person()) as person:
             for each in range(MAILS):
-                content = _invoice(number * MAILS + each)
+                content = mail(f"Rechnungen {number * MAILS + each}")
                 person.append("INBOX", content)
                 delivered.append(digest(content))
         for machine in machines:
@@ -188,10 +185,7 @@ def sort_together(machines: tuple[Machine, Machine]) -> None:
         list(pool.map(lambda machine: machine.sort(together), machines))
 
 
-def _invoice(number: int) -> bytes:
-    """A mail that belongs into Rechnungen, unlike any other."""
-    return (
-        f"From: Erika <erika@example.org>\r\nSubject: Rechnungen {number}\r\n"
-        f"Message-ID: <{number}@two-machines.example.org>\r\n"
-        f"Date: Sun, 1 Mar 2026 10:00:00 +0100\r\n\r\nRechnung {number}\r\n"
-    ).encode()
+def _account(work: UnitOfWork) -> Account:
+    found = work.accounts.get("private")
+    assert found is not None
+    return found
